@@ -1,0 +1,42 @@
+# Two words: `make up` shows it running, `make test` is the whole gate. Both install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# boots a kernel that has cgroup v2 alone and runs a command in it; not needed where the host has cgroup v2 itself
+V2_RUNNER ?= ../shared/cgroup-v2/run-in-v2
+
+.PHONY: up test check pytest test-v2 packages clean
+
+up: $(VENV)/.installed
+	$(BIN)/pycompose up -f compose.example.yaml
+
+test: packages check pytest
+
+check: $(VENV)/.tested
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: $(VENV)/.tested
+	$(BIN)/pytest
+
+test-v2: $(VENV)/.tested
+	V2_RUNNER=$(V2_RUNNER) tests/v2/run
+
+packages:
+	tests/install-packages
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { apt-get update -q && apt-get install -qy python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install -q --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache
