@@ -1,0 +1,17 @@
+"""A short name for what a container is made of: the same text, the same container."""
+
+from __future__ import annotations
+
+import hashlib
+
+from composer.spec import codec
+from composer.spec.container import ContainerSpec
+from composer.spec.policy import Policy
+
+_VERSION = 1  # part of every fingerprint: a change of meaning here recreates containers, on purpose
+
+
+def fingerprint(spec: ContainerSpec, policy: Policy) -> str:
+    """SHA-256, in hexadecimal, of all that makes it necessary to recreate the container when it changes."""
+    text = f"{_VERSION}\n{codec.dumps(spec)}\n{codec.dumps(policy)}"
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,77 @@
+"""Mounts inside a container, in the order in which they are made. Targets are absolute paths in the container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Propagation(Enum):
+    """Mount propagation (mount_namespaces(7)); the `r` forms act on the whole tree."""
+
+    PRIVATE = "private"
+    RPRIVATE = "rprivate"
+    SHARED = "shared"
+    RSHARED = "rshared"
+    SLAVE = "slave"
+    RSLAVE = "rslave"
+
+
+class Recursion(Enum):
+    """What happens to mounts below the source of a bind (the Compose key `bind.recursive`)."""
+
+    ENABLED = "enabled"  # submounts come along; read-only is recursive where the kernel can (5.12)
+    DISABLED = "disabled"  # submounts stay behind
+    WRITABLE = "writable"  # submounts come along and keep their own writability
+    READONLY = "readonly"  # submounts come along and are read-only, or it is an error
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A host file or directory (absolute path) shown at `target`."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    propagation: Propagation = Propagation.RPRIVATE
+    recursion: Recursion = Recursion.ENABLED
+    create_source: bool = False  # a missing source becomes an empty directory
+
+
+@dataclass(frozen=True, slots=True)
+class Tmpfs:
+    """Memory at `target`. `size` in bytes, None for the kernel's default of half the memory."""
+
+    target: str
+    size: int | None = None
+    mode: int = 0o1777
+    uid: int | None = None
+    gid: int | None = None
+    read_only: bool = False
+    exec: bool = False
+    suid: bool = False
+    dev: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """A file system of the kernel: proc, sysfs, devpts, mqueue, cgroup (v1 tree or v2, as the host has it)."""
+
+    type: str
+    target: str
+    options: tuple[str, ...] = ()  # mount flags by their mount(8) names: ro, nosuid, nodev, noexec
+    data: str = ""  # the file system's own options, e.g. "newinstance,ptmxmode=0666,mode=0620,gid=5"
+
+
+Mount = Bind | Tmpfs | Filesystem
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A generated file shown at `target`, such as /etc/hosts; the host's side may rewrite its content in place."""
+
+    target: str
+    content: str
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0

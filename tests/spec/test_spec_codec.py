@@ -1,0 +1,111 @@
+"""A spec that went through JSON is the spec it was."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from composer.spec import codec
+from composer.spec.cgroup import DeviceRule, Resources
+from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Private, SeccompProfile
+from composer.spec.desired import Condition, Dependency, Desired, Service
+from composer.spec.fingerprint import fingerprint
+from composer.spec.mounts import Bind, File, Filesystem, Propagation, Tmpfs
+from composer.spec.policy import HealthCheck, Policy, RestartCondition, RestartPolicy
+from composer.spec.process import Process, Rlimit
+from composer.spec.rootfs import Archive, Directory, HostRoot
+
+PLAIN = ContainerSpec(
+    name="shop-web-1", project="shop", service="web", number=1, rootfs=HostRoot(), process=Process(argv=("true",))
+)
+RICH = ContainerSpec(
+    name="shop-db-2",
+    project="shop",
+    service="db",
+    number=2,
+    rootfs=Archive("/srv/rootfs.tar"),
+    process=Process(argv=("db", "--x"), env=(("A", "1"), ("B", "")), rlimits=(Rlimit("nofile", 10, -1),)),
+    namespaces=Namespaces(pid=Host(), network=Join("shop-web-1"), ipc=Private()),
+    mounts=(
+        Bind("/a", "/b", read_only=True, propagation=Propagation.RSLAVE),
+        Tmpfs("/t", size=1),
+        Filesystem("proc", "/proc", ("nosuid",)),
+    ),
+    files=(File("/etc/hosts", "127.0.0.1 localhost\n"),),
+    seccomp=SeccompProfile("/p.json"),
+    resources=Resources(memory=1, device_rules=(DeviceRule("c", 1, None, "rw"),)),
+    labels=(("k", "v"),),
+)
+
+
+@pytest.mark.parametrize("spec", [PLAIN, RICH], ids=["plain", "rich"])
+def test_a_container_survives_json(spec: ContainerSpec) -> None:
+    assert codec.loads(ContainerSpec, codec.dumps(spec)) == spec
+
+
+def test_defaults_are_left_out() -> None:
+    assert json.loads(codec.dumps(PLAIN)) == {
+        "name": "shop-web-1",
+        "project": "shop",
+        "service": "web",
+        "number": 1,
+        "rootfs": {"type_": "HostRoot"},
+        "process": {"argv": ["true"]},
+    }
+
+
+def test_a_whole_project_survives_json() -> None:
+    policy = Policy(restart=RestartPolicy(RestartCondition.ALWAYS, delay_ns=0), health=HealthCheck(("true",)))
+    desired = Desired(
+        project="shop",
+        services=(Service("db", (RICH,), policy, (Dependency("web", Condition.HEALTHY, restart=True),)),),
+    )
+    assert codec.loads(Desired, codec.dumps(desired)) == desired
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "cannot read Process"),
+        ("{}", "argv"),
+        ('{"argv": ["a"], "shape": 1}', "shape"),
+        ('{"argv": ["a"], "tty": 1}', "bool expected, not 1"),
+        ('{"argv": ["a"], "oom_score_adj": "1"}', "fits none"),
+        ('{"argv": ["a"], "env": [["A"]]}', "2 items expected, not 1"),
+    ],
+)
+def test_what_is_no_process_is_refused(text: str, words: str) -> None:
+    with pytest.raises(codec.DecodeError, match=words):
+        codec.loads(Process, text)
+
+
+def test_an_unknown_arm_of_a_union_is_refused() -> None:
+    text = codec.dumps(PLAIN).replace("HostRoot", "MoonRoot")
+    with pytest.raises(codec.DecodeError, match="MoonRoot"):
+        codec.loads(ContainerSpec, text)
+
+
+anything = st.text(st.characters(exclude_categories=()), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.builds(
+        ContainerSpec,
+        process=st.builds(Process, argv=st.lists(anything, max_size=3).map(tuple)),
+        rootfs=st.one_of(st.just(HostRoot()), st.builds(Directory, anything), st.builds(Archive, anything)),
+        mounts=st.lists(st.one_of(st.builds(Bind), st.builds(Tmpfs), st.builds(Filesystem)), max_size=3).map(tuple),
+    )
+)
+def test_any_container_survives_json(spec: ContainerSpec) -> None:
+    assert codec.loads(ContainerSpec, codec.dumps(spec)) == spec
+
+
+def test_fingerprints_tell_containers_apart() -> None:
+    assert fingerprint(PLAIN, Policy()) == fingerprint(codec.loads(ContainerSpec, codec.dumps(PLAIN)), Policy())
+    assert fingerprint(PLAIN, Policy()) != fingerprint(RICH, Policy())
+    assert fingerprint(PLAIN, Policy()) != fingerprint(PLAIN, Policy(restart=RestartPolicy(RestartCondition.ALWAYS)))
