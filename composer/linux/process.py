@@ -1,0 +1,75 @@
+"""The calling process before its execve, and the identity of any process.
+
+Beyond this module: privileges (`prctl`, `capability`, `seccomp`), and descriptors of processes (`pidfd`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from composer.linux.libc import libc, libc_function, system_call
+
+CLOSE_RANGE_UNSHARE = 2
+CLOSE_RANGE_CLOEXEC = 4  # Linux 5.11
+LAST_FD = 2**32 - 1
+
+# <linux/personality.h>: the execution domains that Docker's seccomp profile lets through
+PER_LINUX = 0x0000
+PER_LINUX32 = 0x0008
+UNAME26 = 0x0020000
+QUERY_PERSONALITY = 0xFFFFFFFF
+
+SIG_SETMASK = 2
+LAST_SIGNAL = 64
+SIZE_OF_SIGSET_T = 128  # bytes, of the C library; the kernel uses the first eight
+
+START_TIME_FIELD = 22  # of /proc/PID/stat, proc_pid_stat(5), counted from 1
+
+_close_range = system_call("close_range", ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
+_personality = libc_function("personality", ctypes.c_ulong)
+_sigprocmask = libc_function("sigprocmask", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+_signal = libc["signal"]
+_signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+_signal.restype = ctypes.c_void_p
+
+
+def close_range(first: int, last: int = LAST_FD, *, flags: int = 0) -> None:
+    """close_range(2), Linux 5.9: close the descriptors `first` to `last`, or mark them (CLOSE_RANGE_CLOEXEC).
+
+    Marking is not enough before an execve in a container: /proc/self/fd/N can name a marked descriptor as the
+    working directory or as the file to execute (CVE-2024-21626).
+    """
+    _close_range(first, last, flags)
+
+
+def reset_signals() -> None:
+    """Give every signal its default action and unblock all of them: what a program expects of its parent.
+
+    execve keeps ignored signals ignored, and Python ignores SIGPIPE and SIGXFSZ: without this a container's
+    `yes | head` never ends. The C library is called and not `signal.signal`, which knows only its own handlers
+    and costs ten times as much.
+    """
+    for number in range(1, LAST_SIGNAL + 1):
+        _signal(number, None)  # fails for SIGKILL, SIGSTOP and the C library's own two, which is right
+    _sigprocmask(SIG_SETMASK, bytes(SIZE_OF_SIGSET_T), None)
+
+
+def personality(persona: int) -> int:
+    """personality(2): set the execution domain, return the one before; QUERY_PERSONALITY only asks."""
+    return _personality(persona)
+
+
+def start_time(pid: int) -> int:
+    """When process `pid` started, in clock ticks (os.sysconf("SC_CLK_TCK") a second) since boot.
+
+    A pid comes back after it was freed, a pid with its start time does not. Holds for a zombie too. Raises
+    ProcessLookupError where there is no such process.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise ProcessLookupError(f"no process {pid}") from None
+    # Field 2 is the name in parentheses, and a name may hold spaces and parentheses of its own.
+    fields_from_third = text[text.rindex(b")") + 2 :].split()
+    return int(fields_from_third[START_TIME_FIELD - 3])
