@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
@@ -13,5 +14,6 @@ _VERSION = 1  # part of every fingerprint: a change of meaning here recreates co
 
 def fingerprint(spec: ContainerSpec, policy: Policy) -> str:
     """SHA-256, in hexadecimal, of all that makes it necessary to recreate the container when it changes."""
-    text = f"{_VERSION}\n{codec.dumps(spec)}\n{codec.dumps(policy)}"
+    files = tuple(file if file.identity is None else replace(file, content="") for file in spec.files)
+    text = f"{_VERSION}\n{codec.dumps(replace(spec, files=files))}\n{codec.dumps(policy)}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -75,3 +75,4 @@ class File:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
+    identity: str | None = None  # stands for `content` in fingerprints where that follows a file of the host

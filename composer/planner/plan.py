@@ -1,0 +1,161 @@
+"""A plan: steps, what each waits for, and why each is there. A value; walking it is the supervisor's work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from composer.spec.desired import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareRootfs:
+    """Make the lower layer of a root file system available (unpack an archive)."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unpack rootfs {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateContainer:
+    """Record a container without starting it (`up --no-start`, `create`)."""
+
+    container: str
+
+    def __str__(self) -> str:
+        return f"create container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Start a container, made first where it is missing."""
+
+    container: str
+
+    def __str__(self) -> str:
+        return f"start container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class StopContainer:
+    """Stop a container gracefully and leave its record."""
+
+    container: str
+
+    def __str__(self) -> str:
+        return f"stop container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class RestartContainer:
+    """Stop a container gracefully where it runs, and start it."""
+
+    container: str
+
+    def __str__(self) -> str:
+        return f"restart container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseContainer:
+    """Freeze a running container."""
+
+    container: str
+
+    def __str__(self) -> str:
+        return f"pause container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnpauseContainer:
+    """Let a frozen container go on."""
+
+    container: str
+
+    def __str__(self) -> str:
+        return f"unpause container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class KillContainer:
+    """Send a signal to a container's PID 1."""
+
+    container: str
+    signal: int
+
+    def __str__(self) -> str:
+        return f"send signal {self.signal} to container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveContainer:
+    """Forget a stopped container: its writable layer, logs, record."""
+
+    container: str
+
+    def __str__(self) -> str:
+        return f"remove container {self.container}"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitService:
+    """Wait until every replica of a service meets a condition, or fail naming the one that cannot.
+
+    Where it is not `required`, it is taken up even though a step before it failed, and its own failure is a warning.
+    """
+
+    service: str
+    containers: tuple[str, ...]
+    condition: Condition
+    required: bool = True
+
+    def __str__(self) -> str:
+        one, several = _CONDITIONS[self.condition]
+        return f"wait until {', '.join(self.containers)} {one if len(self.containers) == 1 else several}"
+
+
+_CONDITIONS = {
+    Condition.STARTED: ("is running", "are running"),
+    Condition.HEALTHY: ("is healthy", "are healthy"),
+    Condition.COMPLETED: ("has completed successfully", "have completed successfully"),
+}
+
+
+Action = (
+    PrepareRootfs
+    | CreateContainer
+    | StartContainer
+    | StopContainer
+    | RestartContainer
+    | PauseContainer
+    | UnpauseContainer
+    | KillContainer
+    | RemoveContainer
+    | AwaitService
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action, its cause, and the numbers of the steps that must have succeeded before."""
+
+    number: int  # counts from 1
+    action: Action
+    cause: str
+    after: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        waits = f" [after {', '.join(map(str, self.after))}]" if self.after else ""
+        return f"{self.number}. {self.action}: {self.cause}{waits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in an order that respects their `after`."""
+
+    steps: tuple[Step, ...] = ()
+    orphans: tuple[str, ...] = ()  # containers of services that the files no longer have, left alone
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.steps))
