@@ -1,0 +1,144 @@
+"""Files → one tree: each file parsed, interpolated and put into long form, what it includes beneath it, what its
+services extend beneath them; then merged onto the files before it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field
+
+from composer.loader.environment import default_env_file, read_env_files
+from composer.loader.extends import Extends
+from composer.loader.files import Files
+from composer.loader.interpolate import interpolate
+from composer.loader.long_form import long_form
+from composer.loader.merge import merge, settled
+from composer.loader.parse import parse
+from composer.loader.paths import absolute, with_absolute_paths
+from composer.loader.problems import Fatal, Place, Problem, Problems
+from composer.loader.tree import Mapping, Node, Scalar, Sequence, is_null, plain
+from composer.model.scalars import shown
+
+MAX_INCLUDES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Files that make up one project, or one included into another."""
+
+    files: tuple[str, ...]
+    directory: str
+    environment: Table[str, str]
+
+
+@dataclass(slots=True)
+class Assembly:
+    files: Files
+    problems: Problems
+    interpolates: bool = True
+    included: int = field(default=0, init=False)
+    parsed: dict[str, list[Mapping]] = field(default_factory=dict, init=False)
+
+    def tree(self, sources: Sources, *, chain: tuple[str, ...] = ()) -> Mapping:
+        """All files of `sources` as one tree with absolute paths."""
+        merged: Mapping | None = None
+        for path in sources.files:
+            for layer in self.layers(path, environment=sources.environment):
+                layer = self._with_includes(layer, path, sources, (*chain, path))
+                layer = Extends(self, path, sources.environment).resolved(layer)
+                merged = layer if merged is None else _mapping(merge(merged, layer, problems=self.problems))
+        if merged is None:
+            place = Place(self.files.shown(sources.files[0]), 1, 1, 1, 1)
+            raise Fatal(Problem("empty-file", "the Compose file is empty", place, hint='begin with "services:"'))
+        located = with_absolute_paths(
+            settled(merged), directory=sources.directory, environment=sources.environment, problems=self.problems
+        )
+        return _mapping(located)
+
+    def layers(self, path: str, *, environment: Table[str, str]) -> list[Mapping]:
+        """The documents of a file, interpolated and in long form."""
+        layers = []
+        for document in self.documents(path):
+            if self.interpolates:
+                document = _mapping(interpolate(document, environment.get, problems=self.problems))
+            layers.append(_mapping(long_form(document, problems=self.problems)))
+        return layers
+
+    def documents(self, path: str) -> list[Mapping]:
+        """The documents of a file as they are written; an empty one says nothing."""
+        if path not in self.parsed:
+            source = self.files.read(path, what="the Compose file")
+            found = parse(source, file=self.files.shown(path), problems=self.problems)
+            self.parsed[path] = [self._checked(document) for document in found if not is_null(document)]
+        return self.parsed[path]
+
+    def _checked(self, document: Node) -> Mapping:
+        if isinstance(document, Mapping):
+            return document
+        message = f'a Compose file is a mapping that begins with "services:", found {shown(plain(document))}'
+        raise Fatal(Problem("not-a-mapping", message, document.place))
+
+    # ---- include ----
+
+    def _with_includes(self, layer: Mapping, path: str, sources: Sources, chain: tuple[str, ...]) -> Mapping:
+        include = layer.entries.get("include")
+        if include is None:
+            return layer
+        beneath: Mapping | None = None
+        for entry in self._include_entries(include):
+            tree = self._included(entry, path, sources, chain)
+            if tree is not None:
+                beneath = tree if beneath is None else _mapping(merge(beneath, tree, problems=self.problems))
+        own = layer.without(["include"])
+        return own if beneath is None else _mapping(merge(beneath, own, problems=self.problems))
+
+    def _include_entries(self, include: Node) -> list[Mapping]:
+        entries = include.items if isinstance(include, Sequence) else ()
+        good = [entry for entry in entries if isinstance(entry, Mapping) and _texts(entry, "path")]
+        if len(good) < len(entries) or not isinstance(include, Sequence):
+            hint = "write include: [other/compose.yaml], or {path, project_directory, env_file}"
+            self.problems.error("include", "include is a list of paths", at=include.place, path=("include",), hint=hint)
+        return good
+
+    def _included(self, entry: Mapping, path: str, sources: Sources, chain: tuple[str, ...]) -> Mapping | None:
+        self.included += 1
+        if self.included > MAX_INCLUDES:
+            raise Fatal(Problem("include", f"more than {MAX_INCLUDES} files are included", entry.place))
+        inner = self._included_sources(entry, path, sources)
+        for file in inner.files:
+            if file in chain:
+                cycle = " → ".join(self.files.shown(file) for file in (*chain[chain.index(file) :], file))
+                self.problems.error("include-cycle", f"files include each other: {cycle}", at=entry.place)
+                return None
+            if not os.path.isfile(file):
+                message = f"cannot include {self.files.shown(file)}: there is no such file"
+                self.problems.error("include", message, at=entry.place, path=("include",))
+                return None
+        return self.tree(inner, chain=chain).without(["name", "version"])
+
+    def _included_sources(self, entry: Mapping, path: str, sources: Sources) -> Sources:
+        home = sources.environment.get("HOME")
+        base = sources.directory if path == "-" else os.path.dirname(path)
+        files = tuple(absolute(text, directory=base, home=home) for text in _texts(entry, "path"))
+        named = _texts(entry, "project_directory")
+        directory = absolute(named[0], directory=base, home=home) if named else os.path.dirname(files[0])
+        env_files = tuple(absolute(text, directory=base, home=home) for text in _texts(entry, "env_file"))
+        values = read_env_files(
+            env_files or default_env_file(directory),
+            outer=sources.environment,
+            files=self.files,
+            problems=self.problems,
+        )
+        return Sources(files, directory, {**values, **sources.environment})
+
+
+def _texts(entry: Mapping, key: str) -> tuple[str, ...]:
+    node = entry.entries.get(key)
+    items = node.items if isinstance(node, Sequence) else (node,)
+    return tuple(item.value for item in items if isinstance(item, Scalar) and isinstance(item.value, str))
+
+
+def _mapping(node: Node) -> Mapping:
+    assert isinstance(node, Mapping)  # a stage never changes the kind of the root
+    return node

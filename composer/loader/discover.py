@@ -1,0 +1,110 @@
+"""Which files make up a project, where its directory is, and what it is called."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from composer.errors import FileNotFound, UsageError
+from composer.loader.problems import Place, Problems
+from composer.loader.request import LoadRequest
+
+NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDES = (
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Absolute paths; a file of "-" is stdin."""
+
+    files: tuple[str, ...]
+    directory: str
+
+
+def discover(request: LoadRequest, *, environment: Mapping[str, str], problems: Problems) -> Found:
+    """The files named on the command line, else in COMPOSE_FILE, else the nearest upward. Raises FileNotFound."""
+    files = request.files or _from_environment(environment)
+    if not files:
+        files = _nearest(request, problems)
+    paths = tuple(file if file == STDIN else _absolute(request.cwd, file) for file in files)
+    return Found(paths, _directory(request, first=paths[0]))
+
+
+def _from_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
+    separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    return tuple(filter(None, environment.get("COMPOSE_FILE", "").split(separator)))
+
+
+def _nearest(request: LoadRequest, problems: Problems) -> tuple[str, ...]:
+    start = _absolute(request.cwd, request.project_directory or ".")
+    for directory in _upward(start):
+        present = [path for name in NAMES if os.path.isfile(path := os.path.join(directory, name))]
+        if present:
+            if len(present) > 1:
+                _warn_of_several(present, problems)
+            override = [path for name in OVERRIDES if os.path.isfile(path := os.path.join(directory, name))]
+            return (present[0], *override[:1])
+    hint = f"name one with -f, or create {NAMES[0]}; looked for {', '.join(NAMES)}"
+    raise FileNotFound(f"cannot find a Compose file in {start} or above it", hint=hint)
+
+
+def _upward(directory: str) -> Iterator[str]:
+    yield directory
+    while (parent := os.path.dirname(directory)) != directory:
+        yield parent
+        directory = parent
+
+
+def _warn_of_several(present: list[str], problems: Problems) -> None:
+    names = ", ".join(os.path.basename(path) for path in present)
+    used = Place(present[0], 1, 1, 1, 1)
+    problems.warn("several-files", f"several Compose files are here: {names}", at=used, hint="this one is used")
+
+
+def _absolute(cwd: str, path: str) -> str:
+    return os.path.normpath(os.path.join(cwd, path))
+
+
+def _directory(request: LoadRequest, *, first: str) -> str:
+    if request.project_directory:
+        return _absolute(request.cwd, request.project_directory)
+    return os.path.normpath(request.cwd) if first == STDIN else os.path.dirname(first)
+
+
+# ---- the project's name -----------------------------------------------------------------------------------------
+
+_GOOD_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def project_name(request: LoadRequest, *, environment: Mapping[str, str], in_file: str | None, directory: str) -> str:
+    """-p, else COMPOSE_PROJECT_NAME, else the last file's `name`, else the directory's, the latter two made to fit."""
+    for source, name in (
+        ("-p", request.project_name),
+        ("COMPOSE_PROJECT_NAME", environment.get("COMPOSE_PROJECT_NAME")),
+    ):
+        if name:
+            return _checked_name(name, source)
+    name = normal_name(in_file or "") or normal_name(os.path.basename(directory))
+    if not name:
+        raise UsageError(f"cannot make a project name of the directory {directory}", hint="choose one with -p NAME")
+    return name
+
+
+def _checked_name(name: str, source: str) -> str:
+    if _GOOD_NAME.fullmatch(name):
+        return name
+    rule = "lower-case letters, digits, - and _, beginning with a letter or digit"
+    better = f"; {normal_name(name)} would do" if normal_name(name) else ""
+    raise UsageError(f'cannot use "{name}" of {source} as project name', hint=f"write {rule}{better}")
+
+
+def normal_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")

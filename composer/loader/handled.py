@@ -1,0 +1,206 @@
+"""What the language has and this runtime does not do yet: the one list of it.
+
+A key that is used gives one warning, at the first place it stands, which says what happens instead. Whoever makes a key
+work takes its line out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from composer.loader.problems import Path, Problems
+from composer.loader.tree import Mapping, Node, Scalar, Sequence, at, child, is_null, place_of_key, plain
+
+Matches: TypeAlias = Callable[[Node], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Unhandled:
+    """`where` are patterns of the same thing said in several places; `instead` is what happens."""
+
+    name: str
+    where: tuple[str, ...]
+    instead: str
+    hint: str | None = None
+    why: str = "not supported yet"
+    matches: Matches = lambda _node: True
+    unless: Matches = lambda _service: False  # of the whole service
+
+
+def _is(*values: str) -> Matches:
+    return lambda node: plain(node) in values
+
+
+def _begins(*prefixes: str) -> Matches:
+    return lambda node: str(plain(node)).startswith(prefixes)
+
+
+def _is_other_than(*values: str) -> Matches:
+    return lambda node: not is_null(node) and plain(node) not in values
+
+
+def _has(key: str, *values: str) -> Matches:
+    return lambda node: isinstance(found := child(node, key), Scalar) and found.value in values
+
+
+def _has_type(*types: str) -> Matches:
+    return _has("type", *types)
+
+
+_NAMESPACES = ("network_mode", "pid", "ipc", "uts", "cgroup")
+_LOCAL_LOGS = ("json-file", "local", "")
+_NOTHING = "it changes nothing here"
+_SWARM = "for Swarm only"
+_WINDOWS = "for Windows containers only"
+
+UNHANDLED = (
+    Unhandled("networks", ("services.*.networks.*", "networks.*"), "containers have a loopback interface only"),
+    Unhandled(
+        "network_mode: bridge",
+        ("services.*.network_mode",),
+        "containers have a loopback interface only",
+        matches=_is("bridge"),
+    ),
+    Unhandled(
+        "ports",
+        ("services.*.ports.*",),
+        "nothing is published",
+        "use network_mode: host",
+        unless=_has("network_mode", "host"),
+    ),
+    Unhandled("links", ("services.*.links.*",), "only the start order is kept"),
+    Unhandled("external_links", ("services.*.external_links.*",), "they are ignored"),
+    Unhandled("mac_address", ("services.*.mac_address",), "the kernel chooses one"),
+    Unhandled(
+        "named volumes",
+        ("services.*.volumes.*", "volumes.*"),
+        "nothing is mounted",
+        "use a bind mount",
+        matches=_has_type("volume"),
+    ),
+    Unhandled("image mounts", ("services.*.volumes.*",), "nothing is mounted", matches=_has_type("image")),
+    Unhandled(
+        "npipe and cluster mounts",
+        ("services.*.volumes.*",),
+        "nothing is mounted",
+        matches=_has_type("npipe", "cluster"),
+    ),
+    Unhandled("volumes_from", ("services.*.volumes_from.*",), "nothing is mounted; only the start order is kept"),
+    Unhandled("configs", ("services.*.configs.*", "configs.*"), "the files are not there in the container"),
+    Unhandled("secrets", ("services.*.secrets.*", "secrets.*"), "the files are not there in the container"),
+    Unhandled("models", ("services.*.models.*", "models.*"), "no model is started"),
+    Unhandled("jobs", ("jobs.*",), "they are not run"),
+    Unhandled("build", ("services.*.build",), "no image is built; rootfs is used"),
+    Unhandled("platform", ("services.*.platform",), "programs run on the host's own architecture"),
+    Unhandled("pull_policy", ("services.*.pull_policy", "services.*.pull_refresh_after"), "no image is pulled"),
+    Unhandled("develop", ("services.*.develop",), "nothing is watched"),
+    Unhandled("provider", ("services.*.provider",), "the provider is not run"),
+    Unhandled("pre_start", ("services.*.pre_start.*",), "the containers are not run"),
+    Unhandled("gpus", ("services.*.gpus.*",), "no GPU is added", "use devices"),
+    Unhandled(
+        "device reservations",
+        ("services.*.deploy.resources.reservations.devices.*",),
+        "no device is added",
+        "use devices",
+    ),
+    Unhandled(
+        "CDI devices",
+        ("services.*.devices.*.source",),
+        "no device is added",
+        matches=lambda node: "=" in str(plain(node)) and not str(plain(node)).startswith("/"),
+    ),
+    Unhandled("runtime", ("services.*.runtime",), "containers are run by pycompose itself"),
+    Unhandled(
+        "use_api_socket",
+        ("services.*.use_api_socket",),
+        "there is no engine whose socket it could be",
+        matches=lambda node: plain(node) is not False,
+    ),
+    Unhandled("cgroup_parent", ("services.*.cgroup_parent",), "cgroups stand under pycompose/PROJECT"),
+    Unhandled(
+        "cpu_rt_runtime, cpu_rt_period",
+        ("services.*.cpu_rt_runtime", "services.*.cpu_rt_period"),
+        "no real-time budget is given",
+    ),
+    Unhandled(
+        "userns_mode",
+        ("services.*.userns_mode",),
+        "containers share the host's user namespace",
+        matches=_is_other_than("host"),
+    ),
+    Unhandled("storage_opt", ("services.*.storage_opt",), "the writable layer has no limit of its own"),
+    *(
+        Unhandled(
+            f"{key}: container:…", (f"services.*.{key}",), "a private namespace is made", matches=_begins("container:")
+        )
+        for key in _NAMESPACES
+    ),
+    Unhandled(
+        "logging drivers",
+        ("services.*.logging.driver",),
+        "logs are kept in files, as json-file does",
+        matches=_is_other_than(*_LOCAL_LOGS),
+    ),
+    Unhandled(
+        "options of logging drivers",
+        ("services.*.logging.options.*",),
+        "known are max-size, max-file, mode and max-buffer-size",
+        matches=lambda node: isinstance(node, Mapping),
+    ),
+    Unhandled("deploy.mode", ("services.*.deploy.mode",), _NOTHING, why=_SWARM, matches=_is_other_than("replicated")),
+    Unhandled("deploy.endpoint_mode", ("services.*.deploy.endpoint_mode",), _NOTHING, why=_SWARM),
+    Unhandled("deploy.placement", ("services.*.deploy.placement",), _NOTHING, why=_SWARM),
+    Unhandled("deploy.labels", ("services.*.deploy.labels",), _NOTHING, why=_SWARM),
+    Unhandled(
+        "deploy.update_config",
+        ("services.*.deploy.update_config",),
+        "containers are replaced one by one, the old one first",
+    ),
+    Unhandled("deploy.rollback_config", ("services.*.deploy.rollback_config",), "nothing is rolled back"),
+    Unhandled(
+        "generic_resources", ("services.*.deploy.resources.reservations.generic_resources.*",), _NOTHING, why=_SWARM
+    ),
+    Unhandled("reservations.cpus", ("services.*.deploy.resources.reservations.cpus",), _NOTHING, why=_SWARM),
+    Unhandled("isolation", ("services.*.isolation",), _NOTHING, why=_WINDOWS, matches=_is_other_than("default")),
+    Unhandled("credential_spec", ("services.*.credential_spec",), _NOTHING, why=_WINDOWS),
+    Unhandled("cpu_count", ("services.*.cpu_count",), _NOTHING, "use cpus", why=_WINDOWS),
+    Unhandled("cpu_percent", ("services.*.cpu_percent",), _NOTHING, "use cpus", why=_WINDOWS),
+)
+
+
+def warn_of_unhandled(root: Mapping, *, active: frozenset[str], problems: Problems) -> None:
+    for unhandled in UNHANDLED:
+        found = [path for where in unhandled.where for path in _matching(root, where, unhandled, active)]
+        if not found:
+            continue
+        services = dict.fromkeys(str(path[1]) for path in found if path[0] == "services")
+        used_by = f" ({', '.join(services)})" if len(services) > 1 else ""
+        message = f"{unhandled.name}{used_by}: {unhandled.why}, {unhandled.instead}"
+        place = place_of_key(root, found[0])
+        problems.warn("not-supported", message, at=place, path=found[0], hint=unhandled.hint)
+
+
+def _matching(root: Mapping, where: str, unhandled: Unhandled, active: frozenset[str]) -> Iterator[Path]:
+    for path, node in _paths(root, where.split("."), ()):
+        service = at(root, path[:2])
+        used = path[0] != "services" or (path[1] in active and service is not None and not unhandled.unless(service))
+        if used and unhandled.matches(node):
+            yield path
+
+
+def _paths(node: Node, steps: list[str], path: Path) -> Iterator[tuple[Path, Node]]:
+    if not steps:
+        yield path, node
+        return
+    step, rest = steps[0], steps[1:]
+    match node:
+        case Mapping(entries=entries) if step == "*":
+            for key, inner in entries.items():
+                yield from _paths(inner, rest, (*path, key))
+        case Sequence(items=items) if step == "*":
+            for index, inner in enumerate(items):
+                yield from _paths(inner, rest, (*path, index))
+        case Mapping(entries=entries) if step in entries:
+            yield from _paths(entries[step], rest, (*path, step))

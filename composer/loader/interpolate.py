@@ -1,0 +1,49 @@
+"""Interpolation: variables in the values (never the keys) of one file's tree, before anything is merged.
+
+What stays text here and must become a number or a boolean is read as such by the model, which takes both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from composer.loader.problems import Path, Problems
+from composer.loader.template import BadTemplate, Lookup, parse_template, substitute
+from composer.loader.tree import Mapping, Node, Scalar, Sequence
+
+
+def interpolate(node: Node, lookup: Lookup, *, problems: Problems) -> Node:
+    return _Interpolation(lookup, problems).node(node, ())
+
+
+@dataclass(slots=True)
+class _Interpolation:
+    lookup: Lookup
+    problems: Problems
+
+    def node(self, node: Node, path: Path) -> Node:
+        match node:
+            case Scalar(value=str(text)) if "$" in text:
+                return self._scalar(node, text, path)
+            case Sequence(items=items):
+                inner = tuple(self.node(item, (*path, index)) for index, item in enumerate(items))
+                unchanged = all(new is old for new, old in zip(inner, items, strict=True))
+                return node if unchanged else replace(node, items=inner)
+            case Mapping(entries=entries):
+                entered = {key: self.node(value, (*path, key)) for key, value in entries.items()}
+                unchanged = all(entered[key] is value for key, value in entries.items())
+                return node if unchanged else replace(node, entries=entered)
+            case _:
+                return node
+
+    def _scalar(self, node: Scalar, text: str, path: Path) -> Scalar:
+        def unset(name: str) -> None:
+            message = f'the variable "{name}" is not set; an empty text is used'
+            hint = f"set it, write ${{{name}:-default}}, or $$ for a dollar sign"
+            self.problems.warn("unset-variable", message, at=node.place, path=path, hint=hint)
+
+        try:
+            return replace(node, value=substitute(parse_template(text), self.lookup, unset=unset))
+        except BadTemplate as problem:
+            self.problems.error("interpolation", problem.message, at=node.place, path=path, hint=problem.hint)
+            return replace(node, value=text.replace("$", ""))

@@ -1,0 +1,150 @@
+"""Files → `model.Project`, or all their mistakes at once: the stages in order.
+
+    discover → .env → parse → name → interpolate → long form → include → extends → merge → absolute paths
+    → profiles → env_file → validate → rules → implicit dependencies → references → Project
+
+The specification merges before it brings things into long form; the other way round gives the same project with simpler
+rules. What a later file takes away again is checked all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from composer.errors import InvalidFile
+from composer.loader.assemble import Assembly, Sources
+from composer.loader.discover import Found, discover, project_name
+from composer.loader.environment import interpolation_environment, with_project_env
+from composer.loader.files import Files
+from composer.loader.handled import warn_of_unhandled
+from composer.loader.interpolate import interpolate
+from composer.loader.problems import Fatal, Path, Place, Problem, Problems, presentable
+from composer.loader.profiles import active_profiles, active_services
+from composer.loader.references import References, definitions_of, with_implicit_dependencies, without_inactive
+from composer.loader.request import Loaded, LoadRequest
+from composer.loader.rules import findings
+from composer.loader.service_files import ServiceFiles
+from composer.loader.top_level import check_definitions, check_top, with_names
+from composer.loader.tree import Mapping, Node, Scalar, child, entries_at, place_of, place_of_key, plain
+from composer.loader.validate import Validation
+from composer.model.network import Network
+from composer.model.part import EXTENSIONS
+from composer.model.project import LanguageModel, Project
+from composer.model.service import Service
+from composer.model.volume import Config, Secret, Volume
+
+
+def load(request: LoadRequest) -> Loaded:
+    """The project asked for. Raises InvalidFile with every mistake; FileNotFound, UsageError, HostError."""
+    loading = _Loading(request, Files(request.cwd, request.stdin), Problems())
+    try:
+        project = loading.project()
+    except Fatal as fatal:
+        raise loading.refusal(fatal.problem) from None
+    if loading.problems.errors:
+        raise loading.refusal()
+    return Loaded(project, loading.told(loading.problems.warnings), loading.environment)
+
+
+@dataclass(slots=True)
+class _Loading:
+    request: LoadRequest
+    files: Files
+    problems: Problems
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def project(self) -> Project:
+        environment = interpolation_environment(self.request, files=self.files, problems=self.problems)
+        found = discover(self.request, environment=environment, problems=self.problems)
+        self.environment = with_project_env(
+            self.request, environment, directory=found.directory, files=self.files, problems=self.problems
+        )
+        assembly = Assembly(self.files, self.problems, interpolates=self.request.interpolate)
+        name = self._name(found, assembly)
+        self.environment["COMPOSE_PROJECT_NAME"] = name
+        root = assembly.tree(Sources(found.files, found.directory, self.environment))
+        return self._read(root, found, name)
+
+    def _name(self, found: Found, assembly: Assembly) -> str:
+        """Known before anything else is interpolated, as files may use it."""
+        in_file: Node | None = None
+        for path in found.files:
+            for document in assembly.documents(path):
+                in_file = child(document, "name") or in_file
+        if in_file is not None and self.request.interpolate:
+            in_file = interpolate(in_file, self.environment.get, problems=Problems())  # told when the file is
+        written = in_file.value if isinstance(in_file, Scalar) and isinstance(in_file.value, str) else None
+        return project_name(self.request, environment=self.environment, in_file=written, directory=found.directory)
+
+    def _read(self, root: Mapping, found: Found, name: str) -> Project:
+        profiles = active_profiles(self.request, root, environment=self.environment)
+        active = active_services(root, profiles)
+        root = ServiceFiles(self.environment, self.files, self.problems).filled(root, active=active)
+        root = check_top(root, problems=self.problems)
+        check_definitions(root, problems=self.problems)
+        validation = Validation(root, self.problems)
+        services = validation.parts("services", Service, nullable=False)
+        services = {key: with_implicit_dependencies(service) for key, service in services.items()}
+        project = Project(
+            name=name,
+            working_dir=found.directory,
+            compose_files=found.files,
+            profiles=profiles,
+            services={key: without_inactive(service, active) for key, service in services.items() if key in active},
+            disabled_services={key: service for key, service in services.items() if key not in active},
+            networks=with_names(validation.parts("networks", Network), project=name),
+            volumes=with_names(validation.parts("volumes", Volume), project=name),
+            configs=with_names(validation.parts("configs", Config), project=name),
+            secrets=with_names(validation.parts("secrets", Secret), project=name),
+            models=validation.parts("models", LanguageModel, nullable=False),
+            jobs={key: plain(node) for key, node in entries_at(root, "jobs")},
+            **{EXTENSIONS: plain(root.entries[EXTENSIONS])},
+        )
+        self._check(services, root, active=active, pruned=frozenset(validation.pruned))
+        if not self.problems.errors:
+            warn_of_unhandled(root, active=active, problems=self.problems)
+        return project
+
+    def _check(
+        self, services: dict[str, Service], root: Mapping, *, active: frozenset[str], pruned: frozenset[Path]
+    ) -> None:
+        for name, service in services.items():
+            self._check_rules(service, root)
+            if name in active:
+                self._check_rootfs(service, root, pruned)
+        References(
+            root,
+            definitions_of(root),
+            active={name: service for name, service in services.items() if name in active},
+            inactive={name: service for name, service in services.items() if name not in active},
+            pruned=pruned,
+            problems=self.problems,
+        ).check()
+
+    def _check_rules(self, service: Service, root: Mapping) -> None:
+        for finding in findings(service):
+            path: Path = ("services", service.name, *finding.path)
+            place = place_of_key(root, path) if finding.of_key else place_of(root, path)
+            problem = Problem("rule", finding.message, place, path, finding.hint, finding.severity)
+            self.problems.add(problem)
+
+    def _check_rootfs(self, service: Service, root: Mapping, pruned: frozenset[Path]) -> None:
+        path: Path = ("services", service.name)
+        if service.rootfs or (*path, "rootfs") in pruned or not self.request.require_rootfs:
+            return
+        reason = "; images are not supported yet" if service.image or service.build else ""
+        hint = 'write rootfs: with a directory, a tar archive, or "/" for the host\'s own root'
+        at = place_of_key(root, path)
+        self.problems.error("no-rootfs", f"the service has no rootfs{reason}", at=at, path=path, hint=hint)
+
+    def told(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+        """In the order of their places, each with the line it stands on."""
+        ordered = sorted(problems, key=lambda problem: problem.place or Place("", 0, 0, 0, 0))
+        return tuple(presentable(self.files.with_excerpt(problem)) for problem in ordered)
+
+    def refusal(self, *last: Problem) -> InvalidFile:
+        errors = (*self.told(self.problems.errors), *self.told(last))
+        count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+        files = dict.fromkeys(problem.place.file for problem in errors if problem.place)
+        message = f"cannot use {', '.join(files) or 'the Compose file'}: {count}"
+        return InvalidFile(message, problems=errors + self.told(self.problems.warnings))

@@ -1,0 +1,99 @@
+"""Tables of places: patterns such as `services.*.ports`, each with what is done to the nodes that stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, TypeVar
+
+from composer.loader.nearest import advice, did_you_mean
+from composer.loader.problems import Path, Problems
+from composer.loader.tree import Mapping, Node, Scalar, Sequence
+from composer.model.scalars import Unreadable, shown, spelled
+
+T = TypeVar("T")
+Rewrite: TypeAlias = "Callable[[Node, Spot], Node]"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a rewrite works, and where it tells what it cannot read."""
+
+    path: Path
+    problems: Problems
+
+    def inner(self, step: str | int) -> Spot:
+        return replace(self, path=(*self.path, step))
+
+    def read(self, node: Scalar, reader: Callable[[str], T]) -> T | None:
+        """What `reader` makes of a text, or None once the problem is told."""
+        try:
+            if not isinstance(node.value, str):
+                hint = f'quote it: "{spelled(node.value)}"' if node.value is not None else None
+                raise Unreadable(f"found {shown(node.value)} where a text is needed", hint=hint)
+            return reader(node.value)
+        except Unreadable as problem:
+            self.tell(node, problem)
+            return None
+
+    def tell(self, node: Node, problem: Unreadable) -> None:
+        guess = did_you_mean(problem.near, problem.known) if problem.near else None
+        hint = advice(guess, problem.hint)
+        self.problems.error("bad-value", problem.message, at=node.place, path=self.path, hint=hint)
+
+
+@dataclass(slots=True)
+class _Branch:
+    rewrite: Rewrite | None = None
+    steps: dict[str, _Branch] = field(default_factory=dict)
+
+
+class Places:
+    """The table as a tree of steps, so that a walk looks only where something may be rewritten.
+
+    A place is rewritten before those inside it; `*` stands for any key or index.
+    """
+
+    def __init__(self, table: Table[str, Rewrite]) -> None:
+        self._root = _grown(table)
+
+    def rewritten(self, node: Node, spot: Spot) -> Node:
+        return _rewritten(node, self._root, spot)
+
+
+def _grown(table: Table[str, Rewrite]) -> _Branch:
+    root = _Branch()
+    for path, rewrite in table.items():
+        branch = root
+        for step in path.split("."):
+            branch = branch.steps.setdefault(step, _Branch())
+        branch.rewrite = rewrite
+    return root
+
+
+def _rewritten(node: Node, branch: _Branch, spot: Spot) -> Node:
+    if branch.rewrite is not None:
+        node = branch.rewrite(node, spot)
+    match node:
+        case Mapping() if branch.steps:
+            return _rewritten_mapping(node, branch, spot)
+        case Sequence() if "*" in branch.steps:
+            inner = branch.steps["*"]
+            items = tuple(_rewritten(item, inner, spot.inner(index)) for index, item in enumerate(node.items))
+            return replace(node, items=items)
+        case _:
+            return node
+
+
+def _rewritten_mapping(node: Mapping, branch: _Branch, spot: Spot) -> Mapping:
+    any_key = branch.steps.get("*")
+    changed: dict[str, Node] = {}
+    for key, value in node.entries.items():
+        inner = any_key or branch.steps.get(key)
+        if inner is None:
+            continue
+        after = _rewritten(value, inner, spot.inner(key))
+        if after is not value:
+            changed[key] = after
+    return replace(node, entries={**node.entries, **changed}) if changed else node

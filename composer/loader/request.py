@@ -1,0 +1,38 @@
+"""What is asked of the loader, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from composer.loader.problems import Problem
+
+if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic
+    from composer.model.project import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadRequest:
+    """Files, names and switches of a command line. The process environment is handed in, never read."""
+
+    cwd: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()  # empty: COMPOSE_FILE, else discovered; "-" is stdin
+    project_name: str | None = None
+    project_directory: str | None = None
+    env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()  # named on the command line: their own profiles are active
+    stdin: TextIO | None = None
+    require_rootfs: bool = True
+    interpolate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A project without mistakes. `environment` is what variables were taken from."""
+
+    project: Project
+    warnings: tuple[Problem, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,144 @@
+"""`env_file` and `label_file`: files whose content becomes a service's environment and labels.
+
+`environment` wins over `env_file`, a later file over an earlier one. A name without a value takes the one it has where
+variables come from; without one there it is not set at all, even where a file sets it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import ChainMap
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, replace
+
+from composer.loader.dotenv import BadEnvFile, parse_env, parse_raw_env
+from composer.loader.files import Files
+from composer.loader.nearest import did_you_mean
+from composer.loader.problems import Path, Problems
+from composer.loader.tree import Mapping, Node, Scalar, Sequence, child, is_null, mapping_at, plain
+from composer.model.scalars import spelled
+
+_HOOKS = ("pre_start", "post_start", "pre_stop")
+
+
+@dataclass(slots=True)
+class ServiceFiles:
+    """Fills in the files of all services in a tree; those of inactive services need not be there."""
+
+    environment: Table[str, str]
+    files: Files
+    problems: Problems
+
+    def filled(self, root: Mapping, *, active: frozenset[str]) -> Mapping:
+        services = mapping_at(root, "services")
+        if services is None:
+            return root
+        entries = {
+            name: self._service(node, ("services", name), reads=name in active) if isinstance(node, Mapping) else node
+            for name, node in services.entries.items()
+        }
+        return root.having("services", replace(services, entries=entries))
+
+    def _service(self, service: Mapping, path: Path, *, reads: bool) -> Mapping:
+        environment = service.entries.get("environment")
+        own = environment if isinstance(environment, Mapping) else None
+        values: dict[str, Node] = {}
+        if reads and "env_file" in service.entries:
+            values = self._env_files(service.entries["env_file"], own, (*path, "env_file"))
+        if own is not None:
+            values = {**values, **{key: self._inherited(key, node) for key, node in own.entries.items()}}
+        if values and (own is not None or environment is None):
+            keys = {key: node.place for key, node in values.items()} | (own.keys if own else {})
+            set_values = {key: node for key, node in values.items() if not is_null(node)}
+            place = own.place if own else service.place
+            service = service.having("environment", Mapping(set_values, keys, place))
+        for key in _HOOKS:
+            if (hooks := service.entries.get(key)) is not None:
+                service = service.having(key, self._hooks(hooks))
+        return self._with_labels(service, path) if reads and "label_file" in service.entries else service
+
+    def _hooks(self, hooks: Node) -> Node:
+        """Hooks take names without a value from the same place as the service does."""
+        if not isinstance(hooks, Sequence):
+            return hooks
+        return replace(hooks, items=tuple(map(self._hook, hooks.items)))
+
+    def _hook(self, hook: Node) -> Node:
+        own = mapping_at(hook, "environment")
+        if own is None or not isinstance(hook, Mapping):
+            return hook
+        values = {key: self._inherited(key, node) for key, node in own.entries.items()}
+        kept = {key: node for key, node in values.items() if not is_null(node)}
+        return hook.having("environment", replace(own, entries=kept))
+
+    def _inherited(self, key: str, node: Node) -> Node:
+        return Scalar(self.environment.get(key), node.place) if is_null(node) else node
+
+    def _env_files(self, node: Node, own: Mapping | None, path: Path) -> dict[str, Node]:
+        said = {key: spelled(plain(item)) for key, item in own.entries.items() if not is_null(item)} if own else {}
+        values: dict[str, Node] = {}
+        for index, entry in enumerate(node.items if isinstance(node, Sequence) else ()):
+            if isinstance(entry, Mapping):
+                values |= self._env_file(entry, said, values, (*path, index))
+        return values
+
+    def _env_file(self, entry: Mapping, said: dict[str, str], before: dict[str, Node], path: Path) -> dict[str, Node]:
+        file = child(entry, "path")
+        if not isinstance(file, Scalar) or not isinstance(file.value, str):
+            return {}
+        if not os.path.isfile(file.value):
+            self._tell_missing(entry, file, path)
+            return {}
+        earlier = {key: str(plain(node)) for key, node in before.items()}
+        lookup = ChainMap(dict(self.environment), said, earlier)
+        text = self.files.text(file.value, what="the env file")
+        try:
+            values = self._parsed(entry, text, file.value, lookup, path)
+        except BadEnvFile as error:
+            self.problems.add(replace(error.problem, path=path))
+            return {}
+        return {key: Scalar(value, file.place) for key, value in values.items()}
+
+    def _parsed(self, entry: Mapping, text: str, file: str, lookup: Table[str, str], path: Path) -> dict[str, str]:
+        form = child(entry, "format")
+        if form is None or is_null(form):
+            return parse_env(text, file=self.files.shown(file), lookup=lookup.get, warn=self.problems.add)
+        if plain(form) != "raw":
+            guess = did_you_mean(str(plain(form)), ("raw",))
+            message = f'"{plain(form)}" is not a format of env_file'
+            hint = guess or "write raw, or leave it out"
+            self.problems.error("bad-value", message, at=form.place, path=(*path, "format"), hint=hint)
+            return {}
+        return parse_raw_env(text, lookup=lookup.get)
+
+    def _tell_missing(self, entry: Mapping, file: Scalar, path: Path) -> None:
+        required = child(entry, "required")
+        if required is not None and str(plain(required)).lower() in ("false", "no", "off"):
+            return
+        message = f"cannot read the env file {self.files.shown(str(file.value))}: there is no such file"
+        hint = "create it, or write required: false beside its path"
+        self.problems.error("env-file", message, at=file.place, path=path, hint=hint)
+
+    def _with_labels(self, service: Mapping, path: Path) -> Mapping:
+        values: dict[str, Node] = {}
+        node = service.entries["label_file"]
+        for index, file in enumerate(node.items if isinstance(node, Sequence) else ()):
+            if isinstance(file, Scalar) and isinstance(file.value, str):
+                values |= self._label_file(file, file.value, (*path, "label_file", index))
+        own = mapping_at(service, "labels")
+        entries = {**values, **(own.entries if own else {})}
+        keys = {key: item.place for key, item in values.items()} | (own.keys if own else {})
+        return service.having("labels", Mapping(entries, keys, own.place if own else node.place))
+
+    def _label_file(self, file: Scalar, name: str, path: Path) -> dict[str, Node]:
+        if not os.path.isfile(name):
+            message = f"cannot read the label file {self.files.shown(name)}: there is no such file"
+            self.problems.error("label-file", message, at=file.place, path=path)
+            return {}
+        text = self.files.text(name, what="the label file")
+        try:
+            values = parse_env(text, file=self.files.shown(name), lookup=self.environment.get, warn=self.problems.add)
+        except BadEnvFile as error:
+            self.problems.add(replace(error.problem, path=path))
+            return {}
+        return {key: Scalar(value, file.place) for key, value in values.items()}

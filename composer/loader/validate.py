@@ -1,0 +1,141 @@
+"""Trees → model parts. What the model refuses is told in our own words, at the node's own place.
+
+What is wrong is told and then left out, so that checks between services go on and every mistake comes out at once; the
+project is refused in the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from composer.loader.nearest import advice, did_you_mean
+from composer.loader.problems import Path, Problems
+from composer.loader.shapes import Kind, Shape, closed
+from composer.loader.tree import Mapping, Node, is_null, place_of, place_of_key, plain
+from composer.model.part import Part
+from composer.model.scalars import Unreadable, shown
+
+PartType = TypeVar("PartType", bound=Part)
+
+
+@dataclass(slots=True)
+class Validation:
+    """Reads parts out of a project's tree. `pruned` are the paths that were wrong and are left out."""
+
+    root: Mapping
+    problems: Problems
+    pruned: set[Path] = field(default_factory=set)
+
+    def parts(self, kind: str, part: type[PartType], *, nullable: bool = True) -> dict[str, PartType]:
+        """All that stand under a top-level key, by name; null means defaults where that makes sense."""
+        node = self.root.entries.get(kind)
+        if node is None or is_null(node):
+            return {}
+        if not isinstance(node, Mapping):
+            self._tell_not_mapping(node, (kind,), f"write {kind}: and beneath it a name with its mapping")
+            return {}
+        read = ((name, self._part(item, part, (kind, name), nullable)) for name, item in node.entries.items())
+        return {name: found for name, found in read if found is not None}
+
+    def _part(self, node: Node, part: type[PartType], path: Path, nullable: bool) -> PartType | None:
+        if nullable and is_null(node):
+            return part.model_validate(_named(path, {}))
+        if not isinstance(node, Mapping):
+            self._tell_not_mapping(node, path, "write keys beneath it, each with its value")
+            return None
+        known = closed(node, Shape(Kind.PART, part), path=path, problems=self.problems)
+        return self._read(known, part, path)
+
+    def _read(self, node: Node, part: type[PartType], path: Path) -> PartType:
+        values: dict[str, Any] = _named(path, plain(node))
+        try:
+            return part.model_validate(values)
+        except ValidationError as errors:
+            wrong = errors.errors(include_url=False)
+        for error in wrong:
+            self._tell(error, node, path)
+            self.pruned.add((*path, error["loc"][0]))
+        good = {key: value for key, value in values.items() if key not in {error["loc"][0] for error in wrong}}
+        return part.model_validate(good)
+
+    def _tell(self, error: ErrorDetails, node: Node, path: Path) -> None:
+        inner = error["loc"]
+        message, hint = _words(error, inner)
+        missing = error["type"] == "missing"
+        place = place_of(node, inner[:-1] if missing else inner)
+        self.problems.error("bad-value", message, at=place, path=(*path, *inner), hint=hint)
+
+    def _tell_not_mapping(self, node: Node, path: Path, hint: str) -> None:
+        message = f"found {shown(plain(node))} where a mapping is needed"
+        self.pruned.add(path)
+        self.problems.error("bad-value", message, at=place_of_key(self.root, path), path=path, hint=hint)
+
+
+def _named(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """A service's name is its key; of other parts `name` is theirs to say."""
+    return values | {"name": path[1]} if path[0] == "services" else values
+
+
+_KINDS = {
+    "tuple_type": "a list",
+    "mapping_type": "a mapping",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def _words(error: ErrorDetails, path: Path) -> tuple[str, str | None]:
+    """What was found, and what a good one looks like."""
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, Unreadable):
+        guess = did_you_mean(cause.near, cause.known) if cause.near else None
+        return cause.message, advice(guess, cause.hint)
+    found = shown(error["input"])
+    match error["type"]:
+        case "missing":
+            return f"{path[-1]} is missing", _MISSING.get(str(path[-1]), f"write {path[-1]}: and its value")
+        case "enum":
+            return _choice(error)
+        case kind if kind in _KINDS:
+            return f"found {found} where {_KINDS[kind]} is needed", _example(kind, error["input"], path)
+        case _:
+            return f"found {found}: {error['msg']}", None
+
+
+_MISSING = {
+    "condition": "write condition: service_started, service_healthy or service_completed_successfully",
+    "target": "write target: and the port or path in the container",
+    "type": "write type: bind, volume or tmpfs",
+    "hard": "write both soft and hard",
+    "soft": "write both soft and hard",
+}
+
+
+def _choice(error: ErrorDetails) -> tuple[str, str | None]:
+    expected = error.get("ctx", {}).get("expected", "")
+    known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    written = error["input"]
+    guess = did_you_mean(written, known) if isinstance(written, str) else None
+    listed = f"write {', '.join(known[:-1])} or {known[-1]}"
+    found = f'"{written}" is not known here' if isinstance(written, str) else f"found {shown(written)}"
+    return found, advice(guess, listed)
+
+
+def _example(kind: str, written: object, path: Path) -> str | None:
+    key = str(path[-1]) if path else ""
+    if written is None:
+        return f"remove {key}, or write {'[]' if kind == 'tuple_type' else '{}'}"
+    if kind in ("mapping_type", "dict_type"):
+        return f"write {key}: and beneath it each name with its value"
+    if kind == "tuple_type" and isinstance(written, (str, int, float)):
+        return f"write {key}: [{_quoted(written)}]"
+    return None
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
