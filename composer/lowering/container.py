@@ -1,0 +1,76 @@
+"""One container of a service, put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from composer.lowering import cgroup, devices, files, labels, log, mounts, names, namespaces, process, rootfs, security
+from composer.lowering.host import HostFacts
+from composer.model.service import Service
+from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Private
+from composer.spec.mounts import Bind
+
+
+def lower(
+    service: Service,
+    *,
+    project: str,
+    number: int,
+    name: str,
+    host: HostFacts,
+    containers: Mapping[str, tuple[str, ...]],
+    oneoff: bool = False,
+    binds: tuple[Bind, ...] = (),
+) -> ContainerSpec:
+    """Container `number` of a service. `containers` are the names of each service's. Raises InvalidFile."""
+    spaces = namespaces.lower(service, containers=containers)
+    hostname = _hostname(service, name, spaces, host)
+    mounted = mounts.lower(service, more=binds)
+    return ContainerSpec(
+        name=name,
+        project=project,
+        service=service.name,
+        number=number,
+        rootfs=rootfs.lower(service, host),
+        process=process.lower(service, hostname=hostname),
+        oneoff=oneoff,
+        init=service.init,
+        privileged=service.privileged,
+        read_only=service.read_only,
+        hostname=hostname if isinstance(spaces.uts, Private) else "",  # a shared one is not ours to change
+        domainname=service.domainname or "",
+        namespaces=spaces,
+        mounts=mounted,
+        files=files.generated(
+            hostname=hostname,
+            domainname=service.domainname or "",
+            host_network=isinstance(spaces.network, Host),
+            host=host,
+            resolving=_resolving(service),
+            taken={mount.target for mount in mounted},
+        ),
+        devices=devices.lower(service),
+        masked_paths=security.masked_paths(service),
+        readonly_paths=security.readonly_paths(service),
+        sysctls=tuple(sorted(service.sysctls.items())),
+        seccomp=security.seccomp(service),
+        resources=cgroup.lower(service),
+        log=log.lower(service),
+        labels=labels.of(service.labels, project=project, service=service.name, number=number, oneoff=oneoff),
+        annotations=tuple(sorted(service.annotations.items())),
+    )
+
+
+def _hostname(service: Service, name: str, spaces: Namespaces, host: HostFacts) -> str:
+    """On the host's network a container is called as the host, as with Docker: that is the name that resolves."""
+    if isinstance(spaces.uts, Host):
+        return host.hostname
+    if isinstance(spaces.uts, Join):
+        return names.hostname(spaces.uts.container)
+    if service.hostname:
+        return service.hostname
+    return host.hostname if isinstance(spaces.network, Host) and host.hostname else names.hostname(name)
+
+
+def _resolving(service: Service) -> files.Resolving:
+    return files.Resolving(service.extra_hosts, service.dns, service.dns_search, service.dns_opt)

@@ -1,0 +1,143 @@
+"""A whole project, and one-off containers of its services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from composer.errors import InvalidFile, NoSuchThing, UsageError
+from composer.lowering import container, names, policy
+from composer.lowering.host import HostFacts
+from composer.model import hook
+from composer.model.project import Project
+from composer.model.service import Service
+from composer.spec import desired as spec
+from composer.spec.container import ContainerSpec
+from composer.spec.mounts import Bind
+from composer.spec.policy import OnUnhealthy, Policy, RestartPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringOptions:
+    """What a person said beside the files. `scale`: replicas by service."""
+
+    scale: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OneoffOverrides:
+    """What `run` changes about a service. None leaves what the file says."""
+
+    name: str  # of the container; the caller sees to it that it is new (`names.oneoff`)
+    argv: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None  # takes the file's command away as well
+    env: tuple[tuple[str, str], ...] = ()  # beside the file's
+    user: str | None = None
+    cwd: str | None = None
+    binds: tuple[Bind, ...] = ()  # beside the file's volumes
+    labels: tuple[tuple[str, str], ...] = ()
+    tty: bool | None = None
+    stdin_open: bool | None = None
+
+
+def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spec.Desired:
+    """The project as it should be. Raises InvalidFile with the mistakes of all services, and for a bad scale."""
+    _refuse_unknown(project, options)
+    containers = _containers(project, options)
+    services: list[spec.Service] = []
+    mistakes: list[InvalidFile] = []
+    for service in project.services.values():
+        try:
+            services.append(_service(project, service, host=host, containers=containers))
+        except InvalidFile as mistake:
+            mistakes.append(mistake)
+    if mistakes:
+        raise _together(mistakes)
+    return spec.Desired(
+        project=project.name,
+        services=tuple(services),
+        disabled=tuple(project.disabled_services),
+        working_dir=project.working_dir,
+        config_files=project.compose_files,
+    )
+
+
+def oneoff(
+    project: Project, service: str, *, host: HostFacts, overrides: OneoffOverrides
+) -> tuple[ContainerSpec, Policy]:
+    """A container beside the service's own: not restarted, whatever the file says. Raises InvalidFile, NoSuchThing."""
+    if service not in project.services:
+        raise NoSuchThing(f'no such service: "{service}"')
+    changed = _overridden(project.services[service], overrides)
+    made = container.lower(
+        changed,
+        project=project.name,
+        number=1,
+        name=overrides.name,
+        host=host,
+        containers=_containers(project, LoweringOptions()),
+        oneoff=True,
+        binds=overrides.binds,
+    )
+    if overrides.user is not None:
+        made = replace(made, process=replace(made.process, user=overrides.user))
+    return made, replace(policy.lower(changed), restart=RestartPolicy(), on_unhealthy=OnUnhealthy.NONE)
+
+
+def _refuse_unknown(project: Project, options: LoweringOptions) -> None:
+    for name, scale in options.scale.items():
+        if name not in project.services:
+            raise NoSuchThing(f'cannot scale service {name}: no such service: "{name}"')
+        if scale > 1 and project.services[name].container_name:
+            own = project.services[name].container_name
+            raise UsageError(f"cannot scale service {name} to {scale}: its containers would share the name {own}")
+
+
+def _containers(project: Project, options: LoweringOptions) -> dict[str, tuple[str, ...]]:
+    """The names of each service's containers."""
+    return {
+        service.name: tuple(
+            service.container_name or names.container(project.name, service.name, number)
+            for number in range(1, options.scale.get(service.name, service.replicas) + 1)
+        )
+        for service in project.services.values()
+    }
+
+
+def _service(
+    project: Project, service: Service, *, host: HostFacts, containers: Mapping[str, tuple[str, ...]]
+) -> spec.Service:
+    made = tuple(
+        container.lower(service, project=project.name, number=number, name=name, host=host, containers=containers)
+        for number, name in enumerate(containers[service.name], start=1)
+    )
+    depends_on = tuple(_dependency(name, said) for name, said in service.depends_on.items())
+    return spec.Service(service.name, made, policy.lower(service), depends_on, service.attach)
+
+
+def _dependency(name: str, said: hook.Dependency) -> spec.Dependency:
+    return spec.Dependency(name, spec.Condition(said.condition.value), said.restart, said.required)
+
+
+def _together(mistakes: list[InvalidFile]) -> InvalidFile:
+    if len(mistakes) == 1:
+        return mistakes[0]
+    message = "\n".join(mistake.message for mistake in mistakes)
+    return InvalidFile(message, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
+
+
+def _overridden(service: Service, overrides: OneoffOverrides) -> Service:
+    changes: dict[str, object] = {
+        "environment": {**service.environment, **dict(overrides.env)},
+        "labels": {**service.labels, **dict(overrides.labels)},
+    }
+    if overrides.entrypoint is not None:
+        changes |= {"entrypoint": overrides.entrypoint, "command": ()}
+    said = {
+        "command": overrides.argv,
+        "working_dir": overrides.cwd,
+        "tty": overrides.tty,
+        "stdin_open": overrides.stdin_open,
+    }
+    changes |= {key: value for key, value in said.items() if value is not None}
+    return service.model_copy(update=changes)

@@ -1,0 +1,91 @@
+"""/etc/hostname, /etc/hosts and /etc/resolv.conf, as contents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from composer.lowering.host import HostFacts
+from composer.spec.mounts import File
+
+HOST_GATEWAY = "host-gateway"
+_OWN_ADDRESS = "127.0.1.1"  # as Debian does for a host without a fixed address: distinct from localhost, on loopback
+_LOCALHOST = """\
+127.0.0.1	localhost
+::1	localhost ip6-localhost ip6-loopback
+fe00::	ip6-localnet
+ff00::	ip6-mcastprefix
+ff02::1	ip6-allnodes
+ff02::2	ip6-allrouters
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolving:
+    """How a container finds names: what was said, nothing where nothing was said."""
+
+    extra_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opt: tuple[str, ...] = ()
+
+
+def generated(
+    *,
+    hostname: str,
+    domainname: str = "",
+    host_network: bool,
+    host: HostFacts,
+    resolving: Resolving,
+    taken: Collection[str] = (),
+) -> tuple[File, ...]:
+    """The three files, but for those whose place is `taken` by a mount of the user's."""
+    files = (
+        File("/etc/hostname", f"{hostname}\n"),
+        _hosts(hostname, domainname, host_network=host_network, host=host, extra=resolving.extra_hosts),
+        _resolv_conf(host.resolv_conf, resolving),
+    )
+    return tuple(file for file in files if file.target not in taken)
+
+
+def _hosts(
+    hostname: str, domainname: str, *, host_network: bool, host: HostFacts, extra: Mapping[str, tuple[str, ...]]
+) -> File:
+    more = "".join(f"{address}\t{name}\n" for name, address in _addresses(extra, host_network=host_network))
+    if host_network:
+        return File("/etc/hosts", _ended(host.hosts) + more, identity=more)
+    names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    return File("/etc/hosts", f"{_LOCALHOST}{_OWN_ADDRESS}\t{names}\n{more}")
+
+
+def _addresses(extra: Mapping[str, tuple[str, ...]], *, host_network: bool) -> Iterator[tuple[str, str]]:
+    """(name, address). A container without a way to the host has no address for host-gateway: the line is left out."""
+    for name, addresses in extra.items():
+        for address in addresses:
+            if address != HOST_GATEWAY:
+                yield name, address
+            elif host_network:
+                yield name, "127.0.0.1"
+
+
+def _resolv_conf(own: str, resolving: Resolving) -> File:
+    """The host's file, each keyword replaced that was said (resolv.conf(5))."""
+    search = tuple(domain for domain in resolving.dns_search if domain != ".")  # "." takes the host's away
+    said = {"nameserver": resolving.dns, "search": resolving.dns_search, "options": resolving.dns_opt}
+    lines = {
+        "nameserver": [f"nameserver {address}" for address in resolving.dns],
+        "search": [f"search {' '.join(search)}"] if search else [],
+        "options": [f"options {' '.join(resolving.dns_opt)}"],
+    }
+    if not any(said.values()):
+        return File("/etc/resolv.conf", _ended(own), identity="")
+    kept = [line for keyword in said for line in (lines[keyword] if said[keyword] else _lines_of(own, keyword))]
+    return File("/etc/resolv.conf", "\n".join((*kept, "")), identity=repr(said))
+
+
+def _lines_of(text: str, keyword: str) -> list[str]:
+    return [line for line in text.splitlines() if line.split()[:1] == [keyword]]
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") or not text else f"{text}\n"
