@@ -1,0 +1,48 @@
+"""The course homework: real Flask and real Redis, with limits, a health check and a count that survives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.conftest import EXAMPLES, Project, control_groups, get
+
+pytestmark = [pytest.mark.scenario, pytest.mark.root]
+
+
+@pytest.mark.parametrize("example", ["examples/flask-redis/compose.yaml"], indirect=True)
+def test_homework(example: Project, tmp_path: Path) -> None:
+    if not (EXAMPLES / "flask-redis/rootfs.tar").exists():
+        subprocess.run([EXAMPLES / "flask-redis/build-rootfs"], check=True, timeout=600)
+    (tmp_path / "data").mkdir(mode=0o777)
+    os.chmod(tmp_path / "data", 0o777)
+    example.pycompose.environment["DATA"] = str(tmp_path / "data")
+
+    example("up", "-d", "--wait", timeout=300)
+    assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 1 times.\n"
+    assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 2 times.\n"
+
+    redis = example.inspect("redis")
+    assert redis["HostConfig"]["Memory"] == 524288000
+    assert redis["HostConfig"]["NanoCpus"] == 500000000
+    assert redis["State"]["Health"]["Status"] == "healthy"
+    assert limits_in_force(redis["State"]["Pid"]) == (524288000, (50000, 100000))
+
+    example("down")
+    example("up", "-d", "--wait")
+    assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 3 times.\n"
+
+
+def limits_in_force(pid: int) -> tuple[int, tuple[int, int]]:
+    """(memory in bytes, (CPU microseconds, of how many)) as the cgroup files of a process say it."""
+    groups = control_groups(pid)
+    if "memory" in groups:
+        memory = Path(groups["memory"], "memory.limit_in_bytes").read_text()
+        quota = [Path(groups["cpu"], f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
+    else:
+        memory = Path(groups[""], "memory.max").read_text()
+        quota = Path(groups[""], "cpu.max").read_text().split()
+    return int(memory), (int(quota[0]), int(quota[1]))
