@@ -25,6 +25,10 @@ class BadArchive(Exception):
         self.hint = hint
 
 
+class Truncated(BadArchive):
+    """An archive ends before it should."""
+
+
 def quoted(name: bytes) -> str:
     """A name out of an archive, fit for a message: short, and nothing in it that a terminal obeys."""
     text = name[:200].decode(errors="backslashreplace")
@@ -112,7 +116,7 @@ class Stream:
         """The next `size` bytes without copying them. Each piece is good until the next is asked for."""
         while size:
             if self._offset == len(self._block) and not self._next_block():
-                raise BadArchive(f"it ends too early, at byte {self.position}: it is truncated")
+                raise Truncated(f"it ends too early, at byte {self.position}: it is truncated")
             piece = self._block[self._offset : self._offset + size]
             self._offset += len(piece)
             size -= len(piece)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from composer.images import pax, sparse
-from composer.images.stream import BadArchive, Stream, quoted
+from composer.images.stream import BadArchive, Stream, Truncated, quoted
 
 BLOCK_SIZE = 512
 MAX_EXTENDED_HEADER = 1 << 20  # bytes; Linux allows 64 KiB for one attribute's value
@@ -132,7 +132,12 @@ def _next_header(stream: Stream) -> _Header | None:
     position = stream.position
     if stream.at_end():
         raise BadArchive("it has no end mark: it is truncated" if position else "it is empty")
-    block = stream.read(BLOCK_SIZE)
+    try:
+        block = stream.read(BLOCK_SIZE)
+    except Truncated:
+        if position:
+            raise
+        raise BadArchive("it is not a tar archive") from None  # not even one block: a text, a typing error
     if block == _ZERO_BLOCK:  # the second one that should follow is missing in some archives
         return None
     if not _has_checksum(block):

@@ -42,8 +42,10 @@ class Files:
                 return file.read(MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             raise FileNotFound(f"cannot read {what} {self.shown(path)}: there is no such file") from None
+        except IsADirectoryError:
+            raise FileNotFound(f"cannot read {what} {self.shown(path)}: it is a directory") from None
         except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
-            why = error.strerror if isinstance(error, OSError) else str(error)
+            why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
             raise HostError(f"cannot read {what} {self.shown(path)}: {why}") from None
 
     def text(self, path: str, *, what: str) -> str:

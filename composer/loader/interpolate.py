@@ -46,4 +46,5 @@ class _Interpolation:
             return replace(node, value=substitute(parse_template(text), self.lookup, unset=unset))
         except BadTemplate as problem:
             self.problems.error("interpolation", problem.message, at=node.place, path=path, hint=problem.hint)
+            self.problems.unreadable.add(node.place)
             return replace(node, value=text.replace("$", ""))

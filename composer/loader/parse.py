@@ -43,8 +43,8 @@ def parse(source: bytes, *, file: str, problems: Problems) -> tuple[Node, ...]:
 
 def _decoded(source: bytes, file: str) -> str:
     if len(source) > MAX_BYTES:
-        message = f"{len(source)} bytes are too many for a Compose file"
-        raise Fatal(Problem("file-too-large", message, Place(file, 1, 1, 1, 2), hint=f"the limit is {MAX_BYTES}"))
+        message = f"more than {MAX_BYTES} bytes are too many for a Compose file"
+        raise Fatal(Problem("file-too-large", message, Place(file, 1, 1, 1, 2), hint="split it, with include"))
     encoding = "utf-16" if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         text = source.decode(encoding)

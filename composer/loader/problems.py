@@ -89,10 +89,13 @@ MAX_ERRORS = 100
 class Problems:
     """The problems of one load in the order they were found: an error once per place, a warning once.
 
+    Of a value whose template is unreadable nothing else is told: nobody knows what it would have been.
+
     After MAX_ERRORS the file is something else than was thought, and looking for more would only take time.
     """
 
     known: dict[object, Problem] = field(default_factory=dict)
+    unreadable: set[Place] = field(default_factory=set)
 
     def error(
         self, code: str, message: str, *, at: Place | None = None, path: Path = (), hint: str | None = None
@@ -107,6 +110,8 @@ class Problems:
     def add(self, problem: Problem) -> None:
         if problem.severity is Severity.WARNING:
             self.known.setdefault((problem.code, problem.message), problem)
+            return
+        if problem.place in self.unreadable:
             return
         self.known.setdefault(problem, problem)
         if len(self.errors) > MAX_ERRORS:

@@ -16,7 +16,7 @@ from composer.model.capabilities import CAPABILITIES
 from composer.model.choices import NamespaceKind
 from composer.model.health import OnUnhealthy
 from composer.model.scalars import spelled
-from composer.model.service import Service
+from composer.model.service import MAX_REPLICAS, Service
 from composer.model.volume import MountType
 
 
@@ -42,6 +42,7 @@ def findings(service: Service) -> Iterator[Finding]:
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _PROFILE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*|\*")
+_SYSCTL = re.compile(r"[a-zA-Z0-9_-]+([./][a-zA-Z0-9_:@*-]+)+")  # no ".." on the way through /proc/sys
 _HOST_LABEL = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?")
 
 
@@ -67,12 +68,28 @@ def _host_names(service: Service) -> Iterator[Finding]:
             yield Finding((key,), f'"{name}" is not a {key}', hint)
 
 
+def _working_directory(service: Service) -> Iterator[Finding]:
+    path = service.working_dir
+    if path and not path.startswith("/"):
+        yield Finding(("working_dir",), f'the container path "{path}" is not absolute', f"write /{path}")
+
+
 def _environment_names(service: Service) -> Iterator[Finding]:
     for name, value in service.environment.items():
         if not name or "=" in name or "\0" in name + value:
             yield Finding(
                 ("environment", name), f'"{name}" cannot be an environment variable', "write NAME: value", of_key=True
             )
+
+
+def _sysctls(service: Service) -> Iterator[Finding]:
+    for name, value in service.sysctls.items():
+        if not _SYSCTL.fullmatch(name):
+            hint = "write a name such as net.core.somaxconn"
+            yield Finding(("sysctls", name), f'"{name}" is not the name of a kernel parameter', hint, of_key=True)
+        elif not value:
+            hint = f"write {name}: and its value"
+            yield Finding(("sysctls", name), f"the kernel parameter {name} has no value", hint, of_key=True)
 
 
 def _labels(service: Service) -> Iterator[Finding]:
@@ -85,6 +102,9 @@ def _replicas(service: Service) -> Iterator[Finding]:
     deploy = service.deploy.replicas if service.deploy else None
     if service.scale is not None and deploy is not None and service.scale != deploy:
         yield Finding(("scale",), f"scale is {service.scale} and deploy.replicas is {deploy}", "write one of them")
+    if service.replicas > MAX_REPLICAS:
+        path = ("scale",) if service.scale is not None else ("deploy", "replicas")
+        yield Finding(path, f"{service.replicas} containers are too many", f"write at most {MAX_REPLICAS}")
     if service.container_name is not None and service.replicas > 1:
         message = f"{service.replicas} containers cannot share the name {service.container_name}"
         yield Finding(("container_name",), message, "remove container_name, or run one container")
@@ -231,7 +251,9 @@ def _network(service: Service) -> Iterator[Finding]:
 _RULES: tuple[Rule, ...] = (
     _names,
     _host_names,
+    _working_directory,
     _environment_names,
+    _sysctls,
     _labels,
     _replicas,
     _limits,

@@ -115,7 +115,8 @@ class ServiceFiles:
         required = child(entry, "required")
         if required is not None and str(plain(required)).lower() in ("false", "no", "off"):
             return
-        message = f"cannot read the env file {self.files.shown(str(file.value))}: there is no such file"
+        path_shown = self.files.shown(str(file.value))
+        message = f"cannot read the env file {path_shown}: {_why_no_file(str(file.value))}"
         hint = "create it, or write required: false beside its path"
         self.problems.error("env-file", message, at=file.place, path=path, hint=hint)
 
@@ -132,7 +133,7 @@ class ServiceFiles:
 
     def _label_file(self, file: Scalar, name: str, path: Path) -> dict[str, Node]:
         if not os.path.isfile(name):
-            message = f"cannot read the label file {self.files.shown(name)}: there is no such file"
+            message = f"cannot read the label file {self.files.shown(name)}: {_why_no_file(name)}"
             self.problems.error("label-file", message, at=file.place, path=path)
             return {}
         text = self.files.text(name, what="the label file")
@@ -142,3 +143,9 @@ class ServiceFiles:
             self.problems.add(replace(error.problem, path=path))
             return {}
         return {key: Scalar(value, file.place) for key, value in values.items()}
+
+
+def _why_no_file(path: str) -> str:
+    if os.path.isdir(path):
+        return "it is a directory"
+    return "it is not a regular file" if os.path.exists(path) else "there is no such file"

@@ -47,7 +47,7 @@ class BareRequest:
 
 
 def bare(request: BareRequest, *, host: HostFacts) -> tuple[ContainerSpec, Policy]:
-    """Raises UsageError for a command that is missing and a capability that does not exist."""
+    """Raises UsageError for a command that is missing, and for names and capabilities that cannot be."""
     _refuse_impossible(request)
     hostname = request.hostname or names.hostname(request.name)
     mounted = placing.combine(defaults.mounts(privileged=request.privileged), request.binds)
@@ -81,6 +81,7 @@ def bare(request: BareRequest, *, host: HostFacts) -> tuple[ContainerSpec, Polic
 
 
 def _refuse_impossible(request: BareRequest) -> None:
+    names.refuse_unfit(container=request.name, project=request.project, hostname=request.hostname)
     if not (*request.entrypoint, *request.argv):
         raise UsageError(
             "cannot run a container without a command: a rootfs carries no default",

@@ -7,6 +7,7 @@ from composer.spec.mounts import Filesystem, Mount, Tmpfs
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TERM = "xterm"
 SHM_SIZE = 64 << 20
+LONGEST_NAME = 255  # NAME_MAX: directories and cgroups are called as their container
 LONGEST_HOSTNAME = 63  # a DNS label; the kernel takes 64 (uname(2))
 
 MASKED_PATHS = (

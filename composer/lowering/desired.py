@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.errors import InvalidFile, NoSuchThing, UsageError
-from composer.lowering import container, names, policy
+from composer.lowering import container, defaults, names, policy
 from composer.lowering.host import HostFacts
 from composer.model import hook
 from composer.model.project import Project
-from composer.model.service import Service
+from composer.model.service import MAX_REPLICAS, Service
 from composer.spec import desired as spec
 from composer.spec.container import ContainerSpec
 from composer.spec.mounts import Bind
@@ -65,9 +65,13 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
 def oneoff(
     project: Project, service: str, *, host: HostFacts, overrides: OneoffOverrides
 ) -> tuple[ContainerSpec, Policy]:
-    """A container beside the service's own: not restarted, whatever the file says. Raises InvalidFile, NoSuchThing."""
+    """A container beside the service's own: not restarted, whatever the file says.
+
+    Raises InvalidFile, NoSuchThing, and UsageError for a name that cannot be.
+    """
     if service not in project.services:
         raise NoSuchThing(f'no such service: "{service}"')
+    names.refuse_unfit(container=overrides.name)
     changed = _overridden(project.services[service], overrides)
     made = container.lower(
         changed,
@@ -88,6 +92,8 @@ def _refuse_unknown(project: Project, options: LoweringOptions) -> None:
     for name, scale in options.scale.items():
         if name not in project.services:
             raise NoSuchThing(f'cannot scale service {name}: no such service: "{name}"')
+        if scale > MAX_REPLICAS:
+            raise UsageError(f"cannot scale service {name} to {scale}: at most {MAX_REPLICAS} containers are possible")
         if scale > 1 and project.services[name].container_name:
             own = project.services[name].container_name
             raise UsageError(f"cannot scale service {name} to {scale}: its containers would share the name {own}")
@@ -107,12 +113,22 @@ def _containers(project: Project, options: LoweringOptions) -> dict[str, tuple[s
 def _service(
     project: Project, service: Service, *, host: HostFacts, containers: Mapping[str, tuple[str, ...]]
 ) -> spec.Service:
+    _refuse_long(service, containers[service.name])
     made = tuple(
         container.lower(service, project=project.name, number=number, name=name, host=host, containers=containers)
         for number, name in enumerate(containers[service.name], start=1)
     )
     depends_on = tuple(_dependency(name, said) for name, said in service.depends_on.items())
     return spec.Service(service.name, made, policy.lower(service), depends_on, service.attach)
+
+
+def _refuse_long(service: Service, names_: tuple[str, ...]) -> None:
+    longest = max(map(len, names_), default=0)
+    if longest > defaults.LONGEST_NAME:
+        raise InvalidFile(
+            f"service {service.name} cannot have containers: their names would have {longest} characters",
+            hint=f"the kernel takes {defaults.LONGEST_NAME}: choose a shorter name for the service, or container_name",
+        )
 
 
 def _dependency(name: str, said: hook.Dependency) -> spec.Dependency:

@@ -9,7 +9,7 @@ from composer.spec.process import Process, Rlimit
 
 
 def lower(service: Service, *, hostname: str) -> Process:
-    """Raises InvalidFile for a service that says no command."""
+    """Raises InvalidFile for a service that says no command, or an empty one."""
     return Process(
         argv=argv(service),
         env=environment(service, hostname=hostname),
@@ -32,6 +32,10 @@ def argv(service: Service) -> tuple[str, ...]:
         raise InvalidFile(
             f"service {service.name} has no command: its rootfs carries no default",
             hint='write command: ["program", "argument"]',
+        )
+    if not words[0]:
+        raise InvalidFile(
+            f"service {service.name} has an empty text for a command", hint='write command: ["program", "argument"]'
         )
     return words
 

@@ -294,6 +294,8 @@ def read_size(value: object, *, base: int = 1024) -> int:
     """A number of bytes. `1.5g` is fine; 1.5 alone is not, as half bytes are always a forgotten unit."""
     if isinstance(value, int) and not isinstance(value, bool):
         return _not_negative(value)
+    if isinstance(value, float) and value >= 2**63:
+        raise Unreadable(f"{spelled(value)} bytes are more than the kernel can count", hint=_GOOD_SIZE)
     if isinstance(value, float):
         better = spelled(value) if value.is_integer() else f"{value!r}g or a whole number of bytes"
         raise Unreadable(f"the size {value!r} has no unit", hint=f"write {better}")

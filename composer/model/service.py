@@ -78,6 +78,9 @@ class ServiceModel(Part):
     model_var: Text | None = None
 
 
+MAX_REPLICAS = 10_000  # of one service; a larger number is a slip of the hand, and would fill the memory
+
+
 class Service(Part):
     """A service. `name` is its key, `container_name` the name of its only container where that is fixed."""
 

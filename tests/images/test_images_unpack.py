@@ -239,6 +239,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "sparse backwards": (archive(sparse_member(b"5,3,0,2")), "map of a sparse file is damaged"),
     "sparse with too little data": (archive(sparse_member(b"0,9")), "map of the sparse file 'sparse' is damaged"),
     "not tar": (b"#!/bin/sh\n" * 200, "it is not a tar archive"),
+    "not even a block": (b"hello", "it is not a tar archive"),
     "zip": (b"PK\x03\x04" + bytes(2000), "it is a zip archive"),
     "nothing": (b"", "it is empty"),
     "no members": (bytes(10240), "it has no members"),

@@ -61,6 +61,10 @@ def test_privileged() -> None:
         (replace(REQUEST, argv=()), "cannot run a container without a command: a rootfs carries no default"),
         (replace(REQUEST, cap_add=("NET_ADMN",)), '--cap-add: "NET_ADMN" is not a capability'),
         (replace(REQUEST, cap_drop=("x",)), '--cap-drop: "x" is not a capability'),
+        (replace(REQUEST, name="../../x"), 'cannot call a container "../../x"'),
+        (replace(REQUEST, name="a" * 256), f'cannot call a container "{"a" * 256}"'),
+        (replace(REQUEST, project="../x"), 'cannot use "../x" as project name'),
+        (replace(REQUEST, hostname="a b"), 'cannot use "a b" as hostname'),
     ],
 )
 def test_what_cannot_be(request_: BareRequest, message: str) -> None:

@@ -182,6 +182,16 @@ def test_the_mistakes_of_all_services_come_at_once() -> None:
     assert caught.value.message == ("service a has no command: its rootfs carries no default\nservice c has no rootfs")
 
 
+def test_an_empty_text_is_no_command() -> None:
+    with pytest.raises(InvalidFile, match="service web has an empty text for a command"):
+        web(command=("", "a"))
+
+
+def test_names_that_the_kernel_cannot_take_are_refused() -> None:
+    with pytest.raises(InvalidFile, match="their names would have 307 characters"):
+        lower(project(**{"a" * 300: {}}), host=HOST, options=LoweringOptions())
+
+
 def test_environment_is_laid_over_the_defaults() -> None:
     env = web(environment={"B": "2", "PATH": "/bin", "A": "1"}, tty=True).process.env
     assert env == (("PATH", "/bin"), ("HOSTNAME", "shop-web-1"), ("TERM", "xterm"), ("B", "2"), ("A", "1"))
@@ -502,6 +512,8 @@ def test_replicas_and_scale() -> None:
     assert names == {"web": ["shop-web-1", "shop-web-2", "shop-web-3"], "db": ["front"], "log": []}
     with pytest.raises(UsageError, match="cannot scale service db to 2: its containers would share the name front"):
         lower(made, host=HOST, options=LoweringOptions(scale={"db": 2}))
+    with pytest.raises(UsageError, match="cannot scale service web to 99999999999: at most 10000 containers"):
+        lower(made, host=HOST, options=LoweringOptions(scale={"web": 99999999999}))
     with pytest.raises(NoSuchThing, match='no such service: "wbe"'):
         lower(made, host=HOST, options=LoweringOptions(scale={"wbe": 2}))
 
