@@ -1,0 +1,159 @@
+"""What happened in a project: one JSON object a line in events.jsonl, with the fields of `docker compose events`.
+
+The supervisor appends; everyone may read or follow, with no process of ours needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from composer.linux import inotify
+
+_NS = 1_000_000_000
+_BLOCK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a container. `time_ns` is wall clock, nanoseconds since the epoch."""
+
+    time_ns: int
+    action: str  # Docker's words: create, start, die, oom, kill, stop, restart, pause, "health_status: healthy" ...
+    id: str
+    service: str
+    attributes: tuple[tuple[str, str], ...] = ()  # name always; exitCode, signal, restarts where they belong
+    type: str = "container"
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return dict(self.attributes).get("name", "")
+
+
+class EventLog:
+    """The supervisor's end: appends whole lines, so that a reader never meets half an event of a living writer."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def append(self, event: Event) -> None:
+        """Write one event. Raises OSError: ENOSPC."""
+        os.write(self._fd, encode(event))
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._fd)
+
+
+def encode(event: Event) -> bytes:
+    """An event as a line of events.jsonl."""
+    tree = {
+        "time": rfc3339(event.time_ns),
+        "type": event.type,
+        "action": event.action,
+        "id": event.id,
+        "service": event.service,
+        "attributes": dict(event.attributes),
+    }
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogateescape") + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """The event of a line that `encode` made. Raises ValueError: a line that a crash cut short."""
+    try:
+        tree = json.loads(line.decode(errors="surrogateescape"))
+        return Event(
+            time_ns=from_rfc3339(tree["time"]),
+            action=tree["action"],
+            id=tree["id"],
+            service=tree["service"],
+            attributes=tuple(tree["attributes"].items()),
+            type=tree["type"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not an event: {error}") from error
+
+
+def rfc3339(time_ns: int) -> str:
+    """UTC with nine digits of a second, as Docker prints times."""
+    seconds, fraction = divmod(time_ns, _NS)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{fraction:09}Z"
+
+
+def from_rfc3339(text: str) -> int:
+    """Nanoseconds since the epoch of a time that `rfc3339` wrote. Raises ValueError."""
+    import calendar  # only readers need it
+
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * _NS + int(fraction)
+
+
+def read(path: str, *, since_ns: int | None = None, until_ns: int | None = None) -> Iterator[Event]:
+    """The events that are there, oldest first."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    with open(descriptor, "rb") as file:
+        yield from _within(_decoded(file), since_ns=since_ns, until_ns=until_ns)
+
+
+def follow(path: str, *, since_ns: int | None = None, until_ns: int | None = None) -> Iterator[Event]:
+    """The events that are there and then each as it happens, until the file is removed or `until_ns` has come."""
+    watch = inotify.inotify_init1()
+    try:
+        inotify.inotify_add_watch(watch, path, mask=inotify.IN_MODIFY | inotify.IN_ATTRIB | inotify.IN_DELETE_SELF)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            lines = _followed_lines(descriptor, watch=watch, until_ns=until_ns)
+            yield from _within(_decoded(lines), since_ns=since_ns, until_ns=until_ns)
+        finally:
+            os.close(descriptor)
+    finally:
+        os.close(watch)
+
+
+def _decoded(lines: Iterator[bytes]) -> Iterator[Event]:
+    for line in lines:
+        try:
+            yield decode(line)
+        except ValueError:
+            continue  # the writer was killed in the middle of this line
+
+
+def _within(events: Iterator[Event], *, since_ns: int | None, until_ns: int | None) -> Iterator[Event]:
+    for event in events:
+        if until_ns is not None and event.time_ns > until_ns:
+            return
+        if since_ns is None or event.time_ns >= since_ns:
+            yield event
+
+
+def _followed_lines(descriptor: int, *, watch: int, until_ns: int | None) -> Iterator[bytes]:
+    pending = b""
+    while True:
+        block = os.read(descriptor, _BLOCK)
+        *lines, pending = (pending + block).split(b"\n")
+        yield from lines
+        if not block and not _wait_for_more(descriptor, watch=watch, until_ns=until_ns):
+            return
+
+
+def _wait_for_more(descriptor: int, *, watch: int, until_ns: int | None) -> bool:
+    """Whether something may have been appended; False once the file is gone or the time is up."""
+    if os.fstat(descriptor).st_nlink == 0:
+        return False
+    timeout = None if until_ns is None else (until_ns - time.time_ns()) / _NS
+    if timeout is not None and timeout <= 0:
+        return False
+    readable, _, _ = select.select([watch], [], [], timeout)
+    if not readable:
+        return False
+    inotify.read_events(watch)
+    return True

@@ -1,0 +1,61 @@
+"""One record of the index: where in `output` a block is, when it came, from which stream.
+
+    offset  size
+         0     8   time_ns, wall clock, nanoseconds since the epoch
+         8     8   offset of the block in `output`
+        16     4   length in bytes
+        20     1   stream: 1 standard output, 2 standard error
+        21     1   flags
+        22     2   magic, so that a reader finds its way again after damage
+
+Little-endian. Offsets are redundant while all is well; they are what makes one record readable without the others.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+RECORD = struct.Struct("<QQIBBH")
+MAGIC = 0xC10C
+
+STDOUT = 1
+STDERR = 2
+
+NOTICE = 1  # a line of ours about the container, not its own output
+RECOVERED = 2  # no record spoke of it, after a crash or damage: time and stream are a guess
+_RECOVERED_AT_ONCE = 1 << 20  # bytes
+
+
+class Block(NamedTuple):
+    """Bytes of one stream that arrived together. A tuple: there are millions."""
+
+    time_ns: int
+    offset: int
+    length: int
+    stream: int
+    flags: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length
+
+
+def encode(block: Block) -> bytes:
+    """The block's record."""
+    return RECORD.pack(*block, MAGIC)
+
+
+def decode(records: bytes, *, size: int) -> Iterator[Block]:
+    """The blocks that make sense in an `output` of `size` bytes; damaged and incomplete records are left out."""
+    whole = len(records) - len(records) % RECORD.size
+    for time_ns, offset, length, stream, flags, magic in RECORD.iter_unpack(memoryview(records)[:whole]):
+        if magic == MAGIC and stream in (STDOUT, STDERR) and offset + length <= size:
+            yield Block(time_ns, offset, length, stream, flags)
+
+
+def recovered(start: int, end: int, *, time_ns: int, stream: int) -> Iterator[Block]:
+    """Blocks for what no record speaks of, from offset `start` to `end`."""
+    for offset in range(start, end, _RECOVERED_AT_ONCE):
+        yield Block(time_ns, offset, min(_RECOVERED_AT_ONCE, end - offset), stream, RECOVERED)

@@ -1,0 +1,109 @@
+"""Where things are kept.
+
+<run>/<project>/                        gone at reboot
+    lock                                flock(2): held while the project's processes are started
+    desired.json                        spec.desired.Desired, as last handed over
+    events.jsonl                        store.events
+    launcher.sock  supervisor.sock
+    launcher.log   supervisor.log       what our own processes have to say
+    containers/<name>/                  "state directory" of one container
+        record.json                     store.records.ContainerRecord
+        launch.json                     what the launcher was asked to run
+        exit.json                       the launcher's word on how it ended, until the record has it
+        stdin  stdout  stderr           FIFOs
+<root>/
+    layers/<digest>/                    unpacked root file systems
+    cache/                              compiled system call filters and such: may be deleted at any time
+    projects/<project>/<name>/          "bundle" of one container
+        upper/  work/  merged/          its writable layer and the place where its root is mounted
+        files/                          generated files: hosts, hostname, resolv.conf
+        log/                            store.logs
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from composer.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPaths:
+    """Places of one project."""
+
+    run: str  # <run>/<project>
+    bundles: str  # <root>/projects/<project>
+
+    @property
+    def lock(self) -> str:
+        return f"{self.run}/lock"
+
+    @property
+    def desired(self) -> str:
+        return f"{self.run}/desired.json"
+
+    @property
+    def events(self) -> str:
+        return f"{self.run}/events.jsonl"
+
+    @property
+    def supervisor_socket(self) -> str:
+        return f"{self.run}/supervisor.sock"
+
+    @property
+    def launcher_socket(self) -> str:
+        return f"{self.run}/launcher.sock"
+
+    @property
+    def supervisor_log(self) -> str:
+        return f"{self.run}/supervisor.log"
+
+    @property
+    def launcher_log(self) -> str:
+        return f"{self.run}/launcher.log"
+
+    @property
+    def containers(self) -> str:
+        return f"{self.run}/containers"
+
+    def state(self, container: str) -> str:
+        return f"{self.containers}/{container}"
+
+    def bundle(self, container: str) -> str:
+        return f"{self.bundles}/{container}"
+
+    def log(self, container: str) -> str:
+        return f"{self.bundles}/{container}/log"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The two directories everything is below: `run` (volatile) and `root` (durable)."""
+
+    run: str
+    root: str
+
+    @property
+    def layers(self) -> str:
+        return f"{self.root}/layers"
+
+    @property
+    def cache(self) -> str:
+        return f"{self.root}/cache"
+
+    def project(self, name: str) -> ProjectPaths:
+        return ProjectPaths(run=f"{self.run}/{name}", bundles=f"{self.root}/projects/{name}")
+
+
+def from_environment(environment: dict[str, str], *, uid: int) -> Paths:
+    """The places that PYCOMPOSE_RUN and PYCOMPOSE_ROOT name, or the defaults for this user. Raises UsageError."""
+    for name in ("PYCOMPOSE_RUN", "PYCOMPOSE_ROOT"):
+        if environment.get(name) and not environment[name].startswith("/"):
+            raise UsageError(f'{name} cannot be "{environment[name]}"', hint="give an absolute path")
+    if uid == 0:
+        run, root = "/run/pycompose", "/var/lib/pycompose"
+    else:
+        home = environment.get("HOME", "/")
+        run = f"{environment.get('XDG_RUNTIME_DIR', f'/run/user/{uid}')}/pycompose"
+        root = f"{environment.get('XDG_DATA_HOME', f'{home}/.local/share')}/pycompose"
+    return Paths(run=environment.get("PYCOMPOSE_RUN") or run, root=environment.get("PYCOMPOSE_ROOT") or root)

@@ -1,0 +1,103 @@
+"""One record per container: what is known about it, so that any process can tell its story.
+
+The supervisor (or a foreground `run`) writes it at each change of state; everyone may read it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from composer.planner.observed import HealthStatus, State
+from composer.spec import codec
+from composer.spec.container import ContainerSpec
+from composer.spec.policy import Policy
+from composer.store import atomic
+from composer.store.paths import ProjectPaths
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """One health probe, as Docker's State.Health.Log has it. Times are wall clock, nanoseconds since the epoch."""
+
+    start_ns: int
+    end_ns: int
+    exit_code: int  # -1: killed at the timeout
+    output: str  # at most 4096 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the probes say."""
+
+    status: HealthStatus = HealthStatus.STARTING
+    failing_streak: int = 0
+    log: tuple[ProbeResult, ...] = ()  # the last five, oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """What is known of one container. Times are wall clock, nanoseconds since the epoch; 0 is "never"."""
+
+    id: str  # 64 hexadecimal digits
+    spec: ContainerSpec
+    policy: Policy
+    fingerprint: str
+    state: State
+    created_ns: int
+    version: int = VERSION
+    boot_id: str = ""  # /proc/sys/kernel/random/boot_id: pid and start_time mean something in this boot only
+    pid: int = 0  # of PID 1 in the host's numbering, 0 while there is none
+    start_time: int = 0  # field 22 of /proc/PID/stat: together with the pid it names a process
+    cgroup: tuple[tuple[str, str], ...] = ()  # (controller or "unified", absolute directory)
+    layer: str = ""  # digest of the unpacked root file system, "" where there is none
+    started_ns: int = 0
+    finished_ns: int = 0
+    exit_code: int | None = None  # 128 + n after signal n; None while running or unknown
+    oom_killed: bool = False  # the last exit was the kernel's out-of-memory killer
+    oom_kills: int = 0  # processes of the container it has killed, all runs together
+    earlier_oom_kills: int = 0  # of the runs before the last one
+    restart_count: int = 0  # automatic restarts
+    delay_ns: int = 0  # the last delay before an automatic restart
+    manually_stopped: bool = False
+    auto_remove: bool = False  # it is forgotten once it has ended (`run --rm`)
+    error: str = ""  # why it could not be started
+    health: Health | None = None
+    keeper_pid: int = 0  # who looks after it where that is not the supervisor: a foreground `run`, while it lives
+    keeper_start_time: int = 0
+
+
+def save(paths: ProjectPaths, record: ContainerRecord) -> None:
+    """Write a container's record. Raises OSError."""
+    directory = paths.state(record.spec.name)
+    os.makedirs(directory, mode=0o711, exist_ok=True)
+    atomic.replace(f"{directory}/record.json", codec.dumps(record).encode(errors="surrogateescape"))
+
+
+def load(paths: ProjectPaths, container: str) -> ContainerRecord | None:
+    """A container's record, None where there is none. Raises codec.DecodeError on a damaged or newer one."""
+    try:
+        with open(f"{paths.state(container)}/record.json", "rb") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return None
+    return codec.loads(ContainerRecord, text.decode(errors="surrogateescape"))
+
+
+def names(paths: ProjectPaths) -> list[str]:
+    """The containers that have a state directory, sorted."""
+    try:
+        return sorted(os.listdir(paths.containers))
+    except FileNotFoundError:
+        return []
+
+
+def load_all(paths: ProjectPaths) -> Iterator[ContainerRecord]:
+    """All records of a project, by container name. Raises codec.DecodeError on a damaged or newer one."""
+    for name in names(paths):
+        record = load(paths, name)
+        if record is not None:
+            yield record
