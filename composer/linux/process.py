@@ -6,6 +6,7 @@ Beyond this module: privileges (`prctl`, `capability`, `seccomp`), and descripto
 from __future__ import annotations
 
 import ctypes
+import os
 
 from composer.linux.libc import libc, libc_function, system_call
 
@@ -24,6 +25,7 @@ LAST_SIGNAL = 64
 SIZE_OF_SIGSET_T = 128  # bytes, of the C library; the kernel uses the first eight
 
 START_TIME_FIELD = 22  # of /proc/PID/stat, proc_pid_stat(5), counted from 1
+COMMAND_LINE_FIELDS = (48, 49)  # arg_start, arg_end
 
 _close_range = system_call("close_range", ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
 _personality = libc_function("personality", ctypes.c_ulong)
@@ -65,6 +67,10 @@ def start_time(pid: int) -> int:
     A pid comes back after it was freed, a pid with its start time does not. Holds for a zombie too. Raises
     ProcessLookupError where there is no such process.
     """
+    return _stat_field(pid, START_TIME_FIELD)
+
+
+def _stat_field(pid: int, number: int) -> int:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
@@ -72,4 +78,16 @@ def start_time(pid: int) -> int:
         raise ProcessLookupError(f"no process {pid}") from None
     # Field 2 is the name in parentheses, and a name may hold spaces and parentheses of its own.
     fields_from_third = text[text.rindex(b")") + 2 :].split()
-    return int(fields_from_third[START_TIME_FIELD - 3])
+    return int(fields_from_third[number - 3])
+
+
+def command_line_area() -> tuple[int, int]:
+    """Where in its memory this process, and every fork of it, has what /proc/PID/cmdline shows: (address, length)."""
+    start, end = (_stat_field(os.getpid(), number) for number in COMMAND_LINE_FIELDS)
+    return start, end - start
+
+
+def set_command_line(area: tuple[int, int], text: bytes) -> None:
+    """Show `text` in /proc/PID/cmdline, cut to the length there is. `area` is what `command_line_area` said."""
+    address, length = area
+    ctypes.memmove(address, text[: length - 1].ljust(length, b"\0"), length)

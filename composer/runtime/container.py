@@ -1,0 +1,193 @@
+"""Starts a container, and removes what is left of one: the parent's side.
+
+    begin()   everything that can be known and made beforehand, then clone3; the child walks its road (child)
+    finish()  what the child said: it runs, or why not. To be called when `report_fd` is readable; before that it waits
+
+Between the two a launcher begins other containers. A start that fails leaves nothing: every thing made is on a stack
+that is unwound, the last one first. Mounts are not on it, they are in the child's mount namespace only.
+
+Beyond this module: waiting for the container's end, and removing its cgroup after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from composer.errors import HostError, PycomposeError
+from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
+from composer.linux.process import command_line_area, start_time
+from composer.runtime import devices, failures, files, mounts, namespaces, program, rootfs, stdio, sysctl
+from composer.runtime.cgroup import control
+from composer.runtime.cgroup.container import Cgroup
+from composer.runtime.cgroup.location import Location
+from composer.runtime.child import ROAD, Child
+from composer.runtime.launch import Launch
+from composer.runtime.outcome import end, error_named, require_success
+from composer.runtime.program import Program
+from composer.runtime.road import open_report_pipe, walk
+from composer.runtime.tree import remove_tree
+from composer.spec.container import ContainerSpec
+from composer.spec.mounts import Bind
+
+Road = tuple[tuple[str, Callable[[Child], None]], ...]
+
+BUNDLE_DIRECTORIES = ("upper", "work", "merged", "files")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A running container. The descriptors are the caller's to close."""
+
+    pid: int
+    pidfd: int
+    start_time: int
+    cgroup: Cgroup
+    pty_master: int | None  # of Stdio.PTY
+    kept: tuple[int, ...]  # ends of the FIFOs of Stdio.FIFO, to be held until the container is forgotten (see stdio)
+    warnings: tuple[str, ...]  # what was asked for and this host cannot do
+
+
+def start(launch: Launch, *, where: Location) -> Started:
+    """Start a container and wait until its program runs. Raises PycomposeError; then nothing is left."""
+    return begin(launch, where=where).finish()
+
+
+def begin(launch: Launch, *, where: Location, road: Road = ROAD) -> Starting:
+    """Make the container's process. Raises PycomposeError."""
+    purpose = f"start container {launch.spec.name}"
+    with ExitStack() as undo:
+        try:
+            started, reader = _begin(launch, purpose, where=where, road=road, undo=undo)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a path or name
+            raise failures.cannot(purpose, error) from error
+        except PycomposeError as error:
+            raise error_named(purpose, error) from error
+        return Starting(launch, purpose, started, reader, undo.pop_all())
+    raise AssertionError("ExitStack does not swallow exceptions")
+
+
+def _begin(launch: Launch, purpose: str, *, where: Location, road: Road, undo: ExitStack) -> tuple[Started, int]:
+    spec = launch.spec
+    mounts.refuse_unsafe(spec.mounts)
+    sysctls = sysctl.settings(spec.sysctls, spec.namespaces)
+    prepared = prepare_program(spec, purpose, cache=launch.cache)
+    asked_devices = devices.expand(spec.devices)
+    nodes = devices.find(asked_devices, privileged=spec.privileged)
+    _make_places(launch, undo)
+    created = control.create(
+        where,
+        cgroup_name(spec),
+        resources=spec.resources,
+        nodes=asked_devices,
+        privileged=spec.privileged,
+    )
+    undo.callback(control.remove, created.cgroup)
+    with (
+        namespaces.open_plan(spec.namespaces, launch.joins) as plan,
+        stdio.open_streams(launch, undo) as streams,
+        control.entrance(created.cgroup) as entrance,
+        open_report_pipe(undo) as (reader, writer),
+        namespaces.children_in_pid_namespace_of(plan.joined),
+    ):
+        root = rootfs.Root(rootfs.Layout(launch, nodes, created.cgroup.directories), devpts_fd=streams.devpts)
+        newborn = Child(
+            program=prepared,
+            entrance=entrance,
+            streams=streams.child,
+            writer=writer,
+            spec=spec,
+            namespaces=plan,
+            sysctls=sysctls,
+            root=root,
+            command_line=command_line_area() if spec.init else (0, 0),
+        )
+        pid, pidfd = clone3(plan.new | CLONE_CLEAR_SIGHAND, cgroup_fd=entrance.unified)
+        if pid == 0:
+            walk(road, newborn)
+        undo.callback(end, pid, pidfd)
+    warnings = (*created.warnings, *prepared.limits.warnings)
+    started = Started(
+        pid, pidfd, start_time(pid), created.cgroup, pty_master=streams.master, kept=streams.kept, warnings=warnings
+    )
+    return started, reader
+
+
+def prepare_program(spec: ContainerSpec, purpose: str, *, cache: str) -> Program:
+    """The container's own program."""
+    return program.prepare(spec.process, purpose=purpose, hostname=spec.hostname, filter_of=spec.seccomp, cache=cache)
+
+
+def cgroup_name(spec: ContainerSpec) -> str:
+    """The container's cgroup within its project: web-1; one-off containers go by their own name."""
+    return spec.name if spec.oneoff else f"{spec.service}-{spec.number}"
+
+
+def _make_places(launch: Launch, undo: ExitStack) -> None:
+    """The container's directories and generated files, and the sources of binds that are to be made."""
+    _make_directory(launch.state, undo, mode=0o711)
+    _make_directory(launch.bundle, undo, mode=0o710)
+    for name in BUNDLE_DIRECTORIES:
+        _make_directory(f"{launch.bundle}/{name}", undo, mode=0o755 if name == "upper" else 0o700)
+    for one in launch.spec.mounts:
+        if isinstance(one, Bind) and one.create_source:
+            _make_directory(one.source, undo, mode=0o755)
+    for file in launch.spec.files:
+        path = files.host_path(launch.bundle, file.target)
+        if not os.path.lexists(path):
+            undo.callback(_unlink, path)
+        files.write(launch.bundle, file)
+
+
+def _make_directory(path: str, undo: ExitStack, *, mode: int) -> None:
+    """Make what is missing of `path`; what was made is removed again by `undo`, with what a child put into it."""
+    missing = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for directory in reversed(missing):
+        os.mkdir(directory, mode)
+        os.chmod(directory, mode)  # the umask had its say
+        undo.callback(remove_tree, directory)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+class Starting:
+    """A container whose child is on its way."""
+
+    def __init__(self, launch: Launch, purpose: str, started: Started, report_fd: int, undo: ExitStack) -> None:
+        self.report_fd = report_fd  # readable once `finish` need not wait
+        self._launch = launch
+        self._purpose = purpose
+        self._started = started
+        self._undo = undo
+
+    def finish(self) -> Started:
+        """The container, its program running; waits for it. Raises PycomposeError; then nothing is left."""
+        limit = self._launch.spec.resources.memory
+        with self._undo:
+            require_success(self._purpose, self.report_fd, self._started, memory_limit=limit)
+            self._undo.pop_all()
+        os.close(self.report_fd)
+        return self._started
+
+    def abandon(self) -> None:
+        """End the child and undo the start."""
+        self._undo.close()
+
+
+def remove(bundle: str, state: str) -> None:
+    """Delete the directories of a stopped container. Fine if they are gone. Raises HostError."""
+    for directory in (bundle, state):
+        try:
+            remove_tree(directory)
+        except OSError as error:
+            raise HostError(f"cannot remove {directory}: {error.filename or ''} {error.strerror}") from error

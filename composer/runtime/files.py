@@ -1,0 +1,31 @@
+"""Generated files such as /etc/hosts: kept in the bundle, shown in the container by a bind mount.
+
+The host's side may rewrite such a file in place while the container runs (a rename would leave the container with
+the old one): `write` keeps the inode.
+"""
+
+from __future__ import annotations
+
+import os
+
+from composer.spec.mounts import File
+
+
+def host_path(bundle: str, target: str) -> str:
+    """Where the file that the container sees at `target` is kept."""
+    return f"{bundle}/files/{target.strip('/').replace('%', '%25').replace('/', '%2F')}"
+
+
+def write(bundle: str, file: File) -> None:
+    """Make or rewrite one file. Raises OSError."""
+    content = file.content.encode(errors="surrogateescape")
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(host_path(bundle, file.target), flags, file.mode)
+    try:
+        if os.read(fd, len(content) + 1) != content:  # ext4 flushes what was truncated and rewritten: avoid it
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, content, 0)
+        os.fchown(fd, file.uid, file.gid)
+        os.fchmod(fd, file.mode)  # the umask had its say at the open, and a chown takes set-user-id bits
+    finally:
+        os.close(fd)

@@ -1,0 +1,33 @@
+"""What the machine is asked to start: a container's spec, the places it may use, the containers it joins.
+
+A Launch is complete: whoever reads launch.json needs to look up nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from composer.spec.container import ContainerSpec
+
+
+class Stdio(Enum):
+    """What the container's standard streams are."""
+
+    FIFO = "fifo"  # named pipes in the state directory: they outlive both their ends' processes
+    PTY = "pty"  # a terminal of the container's own devpts; the master is handed out
+    INHERIT = "inherit"  # the caller's own descriptors 0, 1 and 2
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start of one container. All paths are absolute and on the host."""
+
+    spec: ContainerSpec
+    lower: str  # the read-only root below the container's own layer: an unpacked layer, a directory, or "/"
+    bundle: str  # durable: upper/, work/, merged/, files/
+    state: str  # until reboot: the FIFOs
+    cache: str  # may be emptied at any time: compiled filters
+    hidden: tuple[str, ...]  # our own directories, which a container over "/" must not see
+    joins: tuple[tuple[str, int, int], ...] = ()  # (namespace as in spec.Namespaces, pid, start time of that process)
+    stdio: Stdio = Stdio.FIFO

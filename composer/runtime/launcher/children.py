@@ -1,0 +1,303 @@
+"""The launcher's children: containers and the processes that joined them. Started, watched, reaped, told about.
+
+    begin ──report pipe──► finish ──pidfd──► reaped ──► exit.json ──► cgroup emptied, removed ──► Exited ──► Forget
+
+A start is in two halves, so that one container's way through its mounts does not hold up another's. A container that an
+earlier launcher started is adopted: its end is seen through its pidfd, and the kernel keeps its status (Linux 6.15).
+
+Beyond this module: connections. What there is to tell goes to `Audience`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from composer.errors import HostError, NoSuchThing, PycomposeError
+from composer.linux.pidfd import wait_status
+from composer.runtime import container, exits, join, stdio
+from composer.runtime.cgroup import control, kill, oom
+from composer.runtime.cgroup.container import Cgroup
+from composer.runtime.cgroup.location import Location
+from composer.runtime.container import Started, Starting
+from composer.runtime.exits import ExitRecord
+from composer.runtime.join import JoinedProcess, StartingProcess, Target
+from composer.runtime.launch import Launch
+from composer.runtime.launcher import protocol
+from composer.runtime.launcher.loop import Loop
+from composer.runtime.launcher.protocol import Exited, Message, RunningContainer
+from composer.runtime.namespaces import open_process
+from composer.spec import codec
+
+PATIENCE_OF_ADOPTERS = 1000  # milliseconds; older kernels do not tell
+
+
+class Audience(Protocol):
+    """Who is told what happens. `fds` are copied."""
+
+    def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None: ...
+
+
+class Everybody(Audience, Protocol):
+    """All who are connected, and the launcher's log."""
+
+    def log(self, text: str) -> None: ...
+
+
+@dataclass(slots=True)
+class _Container:
+    launch: Launch
+    started: Started
+    ours: bool  # our child, to be reaped; an adopted one is reaped by whoever is its parent
+    record: ExitRecord | None = None
+    forgotten: bool = False
+
+
+@dataclass(slots=True)
+class _Process:
+    request: int
+    joined: JoinedProcess
+    audience: Audience
+
+
+@dataclass(slots=True)
+class Children:
+    """All of them."""
+
+    where: Location
+    loop: Loop
+    everybody: Everybody
+    containers: dict[str, _Container] = field(default_factory=dict)
+    processes: dict[tuple[int, int], _Process] = field(default_factory=dict)  # by identity of the audience, request
+    starting: dict[str, Starting] = field(default_factory=dict)
+
+    # Containers
+
+    def start_container(self, request: protocol.StartContainer, audience: Audience) -> None:
+        """Answers Started or Failed, later."""
+        try:
+            launch = read_launch(request.launch_path)
+            self._require_free(launch.spec.name)
+            starting = container.begin(launch, where=self.where)
+        except PycomposeError as error:
+            audience.tell(failed(request.request, error))
+            return
+        self.starting[launch.spec.name] = starting
+        self.loop.watch(
+            starting.report_fd, partial(self._finish_container, request.request, launch, starting, audience)
+        )
+
+    def _require_free(self, name: str) -> None:
+        there = self.containers.get(name)
+        if name in self.starting or (there is not None and there.record is None):
+            raise HostError(f"cannot start container {name}: it is running")
+
+    def _finish_container(self, request: int, launch: Launch, starting: Starting, audience: Audience) -> None:
+        self.loop.unwatch(starting.report_fd)
+        name = launch.spec.name
+        del self.starting[name]
+        try:
+            started = starting.finish()
+        except PycomposeError as error:
+            audience.tell(failed(request, error))
+            return
+        if name in self.containers:  # its earlier run; the new one holds the same FIFOs by now
+            self._drop(name)
+        exits.forget(launch.state)
+        self._watch(_Container(launch, started, ours=True))
+        answer = protocol.Started(
+            request, name, started.pid, started.start_time, started.cgroup.directories, started.warnings
+        )
+        audience.tell(answer, () if started.pty_master is None else (started.pty_master,))
+
+    def adopt(self, request: protocol.Adopt) -> Message:
+        """Look after a container that is not our child."""
+        launch = read_launch(request.launch_path)
+        name = launch.spec.name
+        if name not in self.containers:
+            pidfd = open_process(request.pid, request.start_time)
+            try:
+                kept = stdio.reopen_kept(launch)
+            except OSError as error:  # it runs on all the same, only what it says while nobody reads may be lost
+                self.everybody.log(f"cannot hold the streams of container {name}: {error}")
+                kept = ()
+            started = Started(
+                pid=request.pid,
+                pidfd=pidfd,
+                start_time=request.start_time,
+                cgroup=Cgroup(request.cgroup),
+                pty_master=None,  # it went with the launcher that had it
+                kept=kept,
+                warnings=(),
+            )
+            self._watch(_Container(launch, started, ours=False))
+        return protocol.Adopted(request.request)
+
+    def _watch(self, one: _Container) -> None:
+        self.containers[one.launch.spec.name] = one
+        self.loop.watch(one.started.pidfd, partial(self._bury, one))
+
+    def _bury(self, one: _Container) -> None:
+        """PID 1 has ended."""
+        started = one.started
+        self.loop.unwatch(started.pidfd)
+        status = os.waitpid(started.pid, 0)[1] if one.ours else _status_of_adopted(started.pidfd)
+        one.record = exits.describe(
+            pid=started.pid,
+            start_time=started.start_time,
+            status=status,
+            oom_kills=self._oom_kills(started.cgroup),
+            finished_ns=time.time_ns(),
+        )
+        self._keep(one.launch.state, one.record)
+        self._clear_cgroup(started.cgroup)
+        self.everybody.tell(Exited(one.launch.spec.name, one.record))
+        if one.forgotten:
+            self._drop(one.launch.spec.name)
+
+    def _oom_kills(self, cgroup: Cgroup) -> int:
+        try:
+            return oom.oom_kills(cgroup)
+        except OSError as error:
+            self.everybody.log(f"cannot read the out-of-memory counter of {cgroup.name}: {error}")
+            return 0
+
+    def _keep(self, state: str, record: ExitRecord) -> None:
+        try:
+            exits.write(state, record)
+        except OSError as error:  # a full disk, a removed directory: it is still told, as long as we live
+            self.everybody.log(f"cannot write the exit record in {state}: {error}")
+
+    def _clear_cgroup(self, cgroup: Cgroup) -> None:
+        """What shares its pid namespace with others does not end with PID 1."""
+        try:
+            kill.kill(cgroup)
+            control.remove(cgroup)
+        except PycomposeError as error:
+            self.everybody.log(error.message)
+
+    def forget(self, name: str) -> None:
+        """Drop what is kept of a container, once it has ended."""
+        one = self.containers.get(name)
+        if one is None:
+            return
+        if one.record is None:
+            one.forgotten = True
+            return
+        exits.forget(one.launch.state)
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        started = self.containers.pop(name).started
+        for fd in (started.pidfd, *started.kept, *(() if started.pty_master is None else (started.pty_master,))):
+            os.close(fd)
+
+    def terminal(self, name: str) -> int:
+        """The master of a container's terminal. Raises NoSuchThing."""
+        one = self.containers.get(name)
+        if one is None or one.started.pty_master is None:
+            raise NoSuchThing(f"cannot attach to container {name}: its terminal is not here")
+        return one.started.pty_master
+
+    @property
+    def running(self) -> tuple[RunningContainer, ...]:
+        """Containers that have not ended."""
+        return tuple(
+            RunningContainer(name, one.started.pid, one.started.start_time, one.started.cgroup.directories)
+            for name, one in self.containers.items()
+            if one.record is None
+        )
+
+    @property
+    def ended(self) -> tuple[Exited, ...]:
+        """Ends that nobody has asked to forget."""
+        return tuple(Exited(name, one.record) for name, one in self.containers.items() if one.record is not None)
+
+    # Processes in containers
+
+    def start_process(self, request: protocol.StartProcess, streams: tuple[int, ...], audience: Audience) -> None:
+        """Answers ProcessStarted or Failed, later, then ProcessExited. `streams` are the caller's to close."""
+        try:
+            starting = join.begin_process(
+                self._target(request.container), request.process, streams=streams, privileged=request.privileged
+            )
+        except PycomposeError as error:
+            audience.tell(failed(request.request, error))
+            return
+        self.loop.watch(starting.report_fd, partial(self._finish_process, request.request, starting, audience))
+
+    def _target(self, name: str) -> Target:
+        one = self.containers.get(name)
+        if one is None or one.record is not None:
+            raise NoSuchThing(f"cannot run a command in container {name}: it is not running")
+        started = one.started
+        return Target(one.launch.spec, started.pid, started.start_time, started.cgroup, one.launch.cache)
+
+    def _finish_process(self, request: int, starting: StartingProcess, audience: Audience) -> None:
+        self.loop.unwatch(starting.report_fd)
+        try:
+            joined = starting.finish()
+        except PycomposeError as error:
+            audience.tell(failed(request, error))
+            return
+        process = _Process(request, joined, audience)
+        self.processes[id(audience), request] = process
+        self.loop.watch(joined.pidfd, partial(self._bury_process, process))
+        master = joined.pty_master
+        audience.tell(
+            protocol.ProcessStarted(request, joined.pid, joined.warnings), () if master is None else (master,)
+        )
+        if master is not None:
+            os.close(master)  # the audience has it now
+
+    def _bury_process(self, process: _Process) -> None:
+        joined = process.joined
+        self.loop.unwatch(joined.pidfd)
+        _, status = os.waitpid(joined.pid, 0)
+        os.close(joined.pidfd)
+        join.release(joined.branch)
+        self.processes.pop((id(process.audience), process.request), None)
+        process.audience.tell(protocol.ProcessExited(process.request, status))
+
+    def kill_process(self, request: int, audience: Audience) -> None:
+        """End a joined process with all it started; ProcessExited follows. Fine if it has ended."""
+        process = self.processes.get((id(audience), request))
+        if process is None:
+            return
+        try:
+            join.kill(process.joined)
+        except PycomposeError as error:
+            self.everybody.log(error.message)
+
+    def abandon_processes(self, audience: Audience) -> None:
+        """Nobody waits for this audience's processes any more: end them."""
+        for process in list(self.processes.values()):
+            if process.audience is audience:
+                self.kill_process(process.request, audience)
+
+
+def read_launch(path: str) -> Launch:
+    """The launch.json at `path`. Raises HostError."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return codec.loads(Launch, file.read())
+    except (OSError, codec.DecodeError) as error:
+        raise HostError(f"cannot read {path}: {error}") from error
+
+
+def _status_of_adopted(pidfd: int) -> int | None:
+    """The kernel keeps the status for holders of a pidfd once the process is reaped, which its parent does when it
+    gets to it: the pidfd then hangs up."""
+    hung_up = select.poll()
+    hung_up.register(pidfd, 0)
+    hung_up.poll(PATIENCE_OF_ADOPTERS)
+    return wait_status(pidfd)
+
+
+def failed(request: int, error: PycomposeError) -> protocol.Failed:
+    """An error as a message."""
+    return protocol.Failed(request, type(error).__name__, error.message, error.hint, error.exit_status)

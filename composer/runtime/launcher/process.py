@@ -1,0 +1,211 @@
+"""The launcher's main program.
+
+One thread, one loop: packets in, children watched, packets out. It starts its supervisor, and listens on a socket for
+others who may ask (a supervisor of a later command, when its own is gone). It leaves when told to (Shutdown, SIGTERM),
+or when its supervisor has ended well and no container runs.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+from composer.errors import PycomposeError
+from composer.linux.prctl import set_name
+from composer.runtime.cgroup import control, location
+from composer.runtime.launcher import packets, protocol
+from composer.runtime.launcher.children import Children, failed
+from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
+from composer.runtime.launcher.packets import Connection
+from composer.runtime.launcher.protocol import Message
+from composer.runtime.launcher.warden import Warden
+from composer.spec import codec
+
+BACKLOG = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a launcher must know. Paths are absolute."""
+
+    project: str
+    socket: str
+    supervisor: tuple[str, ...] = ()  # its argv, to which a descriptor is added; () runs none
+    ready_fd: int = -1  # written to and closed once the socket listens
+
+
+def main(config: Config) -> None:
+    """Be the launcher of a project, until there is nothing left to do."""
+    set_name("pycompose-launch")
+    launcher = Launcher(config)
+    launcher.listen()
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a collection would write to every object, and so unshare every page with the children
+    launcher.serve()
+
+
+class Launcher:
+    """The loop and everybody in it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._loop = Loop()
+        self._children = Children(location.prepare(config.project), self._loop, everybody=self)
+        self._peers: list[_Peer] = []
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+
+    def listen(self) -> None:
+        """Open the socket, then say that it is open."""
+        self._listener.bind(self._config.socket)
+        os.chmod(self._config.socket, 0o600)
+        self._listener.listen(BACKLOG)
+        if self._config.ready_fd >= 0:
+            os.write(self._config.ready_fd, b"\n")
+            os.close(self._config.ready_fd)
+
+    def serve(self) -> None:
+        """Run until there is nothing left to do."""
+        self._loop.watch(self._listener.fileno(), self._accept)
+        self._leave_on_sigterm()
+        if self._config.supervisor:
+            Warden(
+                self._config.supervisor, loop=self._loop, connect=self._add, log=self.log, done=self._supervisor_is_done
+            ).start()
+        self._loop.run()
+        self._leave()
+
+    def _leave_on_sigterm(self) -> None:
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(writer)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+        self._loop.watch(reader, self._loop.stop)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError as error:  # they have gone again, or we are out of descriptors: serve the others
+            self.log(f"cannot accept a connection: {error}")
+            return
+        self._add(sock)
+
+    def _add(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        packets.prepare(sock)
+        peer = _Peer(self, Connection(sock))
+        self._peers.append(peer)
+        self._loop.watch(sock.fileno(), partial(self._serve_peer, peer))
+        peer.tell(protocol.Hello(protocol.VERSION, os.getpid(), self._children.running))
+        for ended in self._children.ended:
+            peer.tell(ended)
+
+    def _serve_peer(self, peer: _Peer) -> None:
+        try:
+            peer.connection.flush()
+            self.watch_writing(peer)
+            packet = packets.receive(peer.connection.sock)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.log(f"connection lost: {error}")
+            packet = None
+        if packet is None:
+            self.drop(peer)
+            return
+        try:
+            self._answer(protocol.decode_request(packet.data), packet.fds, peer)
+        except codec.DecodeError as error:
+            self.log(f"not understood: {error}")
+        finally:
+            packets.close_all(packet.fds)
+
+    def watch_writing(self, peer: _Peer) -> None:
+        """Come back to this peer when it can take what waits for it."""
+        events = POLLIN | (POLLOUT if peer.connection.behind else 0)
+        self._loop.watch(peer.connection.sock.fileno(), partial(self._serve_peer, peer), events=events)
+
+    def drop(self, peer: _Peer) -> None:
+        """The other side is gone; what it ran in containers is ended."""
+        if peer in self._peers:
+            self._peers.remove(peer)
+            self._loop.unwatch(peer.connection.sock.fileno())
+            peer.connection.close()
+            self._children.abandon_processes(peer)
+
+    def _answer(self, request: protocol.Request, fds: tuple[int, ...], peer: _Peer) -> None:
+        match request:
+            case protocol.StartContainer():
+                self._children.start_container(request, peer)
+            case protocol.StartProcess():
+                self._children.start_process(request, fds, peer)
+            case protocol.KillProcess(number):
+                self._children.kill_process(number, peer)
+            case protocol.Adopt() | protocol.OpenTerminal():
+                self._answer_at_once(request, peer)
+            case protocol.Forget(name):
+                self._children.forget(name)
+            case protocol.Shutdown():
+                self._loop.stop()
+            case _:
+                assert_never(request)
+
+    def _answer_at_once(self, request: protocol.Adopt | protocol.OpenTerminal, peer: _Peer) -> None:
+        try:
+            if isinstance(request, protocol.Adopt):
+                peer.tell(self._children.adopt(request))
+            else:
+                peer.tell(protocol.Terminal(request.request), (self._children.terminal(request.container),))
+        except PycomposeError as error:
+            peer.tell(failed(request.request, error))
+
+    def _supervisor_is_done(self) -> None:
+        if self._children.running or self._children.starting:
+            self.log("the supervisor left while containers run: they run on")
+        self._loop.stop()
+
+    def _leave(self) -> None:
+        self._listener.close()
+        os.unlink(self._config.socket)
+        for peer in list(self._peers):
+            self.drop(peer)
+        if not self._children.running:
+            try:
+                control.remove_project(self._children.where)
+            except PycomposeError as error:
+                self.log(error.message)
+
+    def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        """Say it to everybody who is connected."""
+        for peer in list(self._peers):
+            peer.tell(message, fds)
+
+    def log(self, text: str) -> None:
+        """A line for a person: standard error is the launcher's log file."""
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n"
+        os.write(2, line.encode(errors="backslashreplace"))
+
+
+class _Peer:
+    """One connection, as an audience."""
+
+    def __init__(self, launcher: Launcher, connection: Connection) -> None:
+        self.connection = connection
+        self._launcher = launcher
+
+    def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        """Say it here. One who does not listen any more is dropped."""
+        if self.connection.sock.fileno() < 0:
+            return
+        try:
+            self.connection.send(protocol.encode(message), fds)
+        except OSError as error:
+            self._launcher.log(f"connection lost: {error}")
+            self._launcher.drop(self)
+            return
+        self._launcher.watch_writing(self)

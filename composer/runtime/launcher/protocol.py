@@ -1,0 +1,200 @@
+"""What supervisor and launcher say to each other: one JSON message per packet.
+
+    supervisor → launcher                             launcher → supervisor
+    StartContainer(request, launch_path)              Started(request, …) [master of its terminal] | Failed(request, …)
+    StartProcess(request, …) [stdin, stdout, stderr]  ProcessStarted(request, …) [master] | Failed(request, …)
+                                                      ProcessExited(request, status)
+    KillProcess(request)                              (ProcessExited follows)
+    Adopt(request, …)                                 Adopted(request) | Failed(request, …)
+    OpenTerminal(request, container)                  Terminal(request) [master] | Failed(request, …)
+    Forget(container)
+    Shutdown()
+                                                      Hello(…) first on every connection
+                                                      Exited(container, record)
+
+In brackets: descriptors that travel with the packet. Requests are numbered by the supervisor, each number used once on
+a connection. Exited is said to whoever is connected, and again after each Hello, until Forget.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TypeVar, get_args
+
+from composer.runtime.exits import ExitRecord
+from composer.spec import codec
+from composer.spec.process import Process
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Start the container that the file `launch_path` (a `launch.Launch`) describes."""
+
+    request: int
+    launch_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartProcess:
+    """Start a process in a running container. Three descriptors come along unless it gets a terminal."""
+
+    request: int
+    container: str
+    process: Process
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KillProcess:
+    """End the process of the StartProcess with this number, with all that it has started."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Look after a container that an earlier launcher started and that still runs."""
+
+    request: int
+    launch_path: str
+    pid: int
+    start_time: int
+    cgroup: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTerminal:
+    """Send the master of the container's terminal."""
+
+    request: int
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The container's end is in the records: drop what is kept of it. A running one is forgotten once it ends."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Leave. Containers that run go on running."""
+
+
+Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | Forget | Shutdown
+
+
+@dataclass(frozen=True, slots=True)
+class RunningContainer:
+    """A container that the launcher looks after."""
+
+    container: str
+    pid: int
+    start_time: int
+    cgroup: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First on every connection."""
+
+    version: int
+    pid: int  # of the launcher
+    containers: tuple[RunningContainer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The container's program runs."""
+
+    request: int
+    container: str
+    pid: int
+    start_time: int
+    cgroup: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """The process's program runs."""
+
+    request: int
+    pid: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The container is looked after."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The master comes along."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What was asked for could not be done: the fields of a PycomposeError, its class by name."""
+
+    request: int
+    error: str
+    message: str
+    hint: str | None = None
+    exit_status: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExited:
+    """A process in a container has ended. `status` is as wait(2) gave it."""
+
+    request: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A container has ended, its cgroup is gone, and exit.json is written."""
+
+    container: str
+    record: ExitRecord
+
+
+Message = Hello | Started | ProcessStarted | Adopted | Terminal | Failed | ProcessExited | Exited
+
+_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in get_args(Request)}
+_MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in get_args(Message)}
+T = TypeVar("T")
+
+
+def encode(value: Request | Message) -> bytes:
+    """One packet."""
+    return json.dumps({codec.TAG: type(value).__name__, **codec.encode(value)}, separators=(",", ":")).encode()
+
+
+def decode_request(packet: bytes) -> Request:
+    """What the supervisor said. Raises codec.DecodeError."""
+    return _decode(packet, _REQUESTS)
+
+
+def decode_message(packet: bytes) -> Message:
+    """What the launcher said. Raises codec.DecodeError."""
+    return _decode(packet, _MESSAGES)
+
+
+def _decode(packet: bytes, classes: dict[str, type[T]]) -> T:
+    try:
+        tree = json.loads(packet)
+        cls = classes[tree[codec.TAG]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise codec.DecodeError(f"not a message: {error!r}") from error
+    return codec.decode(cls, tree)

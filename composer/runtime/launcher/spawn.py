@@ -1,0 +1,115 @@
+"""Starts a project's launcher, detached from whoever starts it.
+
+    client (holds the project's lock)         between                 launcher
+    pipe → ready
+    fork ───────────────────────────────────► setsid
+                                              fork ─────────────────► stdio: /dev/null and the log; execve
+    waitpid ◄──────────────────────────────── _exit
+    read(ready) ◄──────────────────────────────────────────────────── one byte: its socket listens
+                                                                      end of file: it has failed, see its log
+
+The interpreter is executed from a read-only mount of its file that nobody can see. /proc/PID/exe of a container's
+init, which is a fork of the launcher, leads to that mount: whoever gets hold of it can read the interpreter and not
+overwrite it (CVE-2019-5736).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from composer.errors import HostError
+from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
+from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
+from composer.runtime.launcher.process import Config
+from composer.spec import codec
+
+MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+LOG_MODE = 0o600
+LONGEST_SOCKET_PATH = 107  # bytes, unix(7)
+NOT_EXECUTED = 127
+
+
+def ensure(project: str, *, socket_path: str, log_path: str, supervisor: tuple[str, ...]) -> None:
+    """Have a launcher of `project` that listens on `socket_path`: the one that is there, or a new one.
+
+    `supervisor` is the command that the launcher keeps running, a descriptor number is added to it. The caller holds
+    the project's lock. Raises HostError.
+    """
+    if len(os.fsencode(socket_path)) > LONGEST_SOCKET_PATH:
+        raise HostError(
+            f"cannot listen on {socket_path}: a socket's path has {LONGEST_SOCKET_PATH} bytes at most",
+            hint="set PYCOMPOSE_RUN to a shorter directory, or give the project a shorter name",
+        )
+    if answers(socket_path):
+        return
+    try:
+        os.unlink(socket_path)  # of a launcher that was killed
+    except FileNotFoundError:
+        pass
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        _spawn(Config(project, socket_path, supervisor, ready_fd=writer), log_path)
+    finally:
+        os.close(writer)
+    ready = os.read(reader, 1)
+    os.close(reader)
+    if not ready:
+        raise HostError(f"cannot start the launcher of project {project}: {_last_line(log_path)}")
+
+
+def answers(socket_path: str) -> bool:
+    """Whether a launcher listens there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        try:
+            sock.connect(socket_path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+    return True
+
+
+def _spawn(config: Config, log_path: str) -> None:
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, LOG_MODE)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _execute(config, log)
+        finally:
+            os._exit(0)
+    os.close(log)
+    os.waitpid(pid, 0)
+
+
+def _execute(config: Config, log: int) -> None:
+    try:
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(null, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir("/")
+        os.umask(0o022)
+        reset_signals()
+        close_range(3, flags=CLOSE_RANGE_CLOEXEC)
+        os.set_inheritable(config.ready_fd, True)
+        argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
+        os.execve(_interpreter(), argv, {"LC_CTYPE": "C.UTF-8"})
+    finally:
+        os._exit(NOT_EXECUTED)
+
+
+def _interpreter() -> int | str:
+    try:
+        fd = open_tree(os.path.realpath(sys.executable))
+        mount_setattr(fd, set=MOUNT_ATTR_RDONLY)
+    except OSError:
+        return sys.executable  # not allowed to mount, then containers are not root on the host either
+    return fd
+
+
+def _last_line(log_path: str) -> str:
+    with open(log_path, "rb") as file:
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
