@@ -1,0 +1,20 @@
+"""`python -I -S .../composer/supervisor/__main__.py CONFIG FD`: see control.starting.
+
+Run by its path, without `site`: the directories of the few packages that are needed come with the configuration.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../.."))
+
+    from composer.control.starting import SupervisorConfig
+    from composer.spec import codec
+
+    config = codec.loads(SupervisorConfig, sys.argv[1])
+    sys.path.extend(config.path)
+
+    from composer.supervisor.main import main
+
+    sys.exit(main(config, descriptor=int(sys.argv[2])))

@@ -1,0 +1,138 @@
+"""A new supervisor takes over what one before it looked after: from the records, and from what the launcher says.
+
+in the record        process                     what is done
+any                  the launcher's child        looked after; if it has ended, the launcher says how
+running or paused    there, of a launcher gone   looked after by pidfd
+running or paused    gone                        has ended, nobody knows how: the restart policy decides
+restarting           none                        waits for its delay anew
+created, exited      none                        left as it is
+being removed        none                        removed
+any                  of a foreground `run`       left to it, as long as it lives
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from composer import errors
+from composer.planner import lifecycle
+from composer.planner.life import Exited, Outcome
+from composer.planner.observed import State
+from composer.runtime.cgroup.container import Cgroup
+from composer.runtime.launcher.protocol import Hello, RunningContainer
+from composer.spec.codec import DecodeError
+from composer.store import records
+from composer.store.observe import is_alive, is_kept_elsewhere
+from composer.store.records import ContainerRecord
+from composer.supervisor.launcher_link import Child, Launched
+from composer.supervisor.project import Project
+from composer.supervisor.run import clear, read_exit
+
+
+async def adopt_all(project: Project, hello: Hello, *, boot: str) -> None:
+    """Look after every container that has a record."""
+    children = {there.container: there for there in hello.containers}
+    for record in _load_all(project):
+        if is_kept_elsewhere(record, boot=boot):
+            continue
+        launched = _of_launcher(children.get(record.spec.name)) or _ended(project, record)
+        if launched is None and (launched := _orphan(record, boot)):
+            await _introduce(project, launched)
+        if launched is not None:
+            await _adopt_running(project, record, launched)
+        else:
+            await _adopt_resting(project, record)
+    for name in children.keys() - project.keepers.keys():
+        project.log.warning("the launcher has a container that nobody recorded", container=name)
+
+
+def _load_all(project: Project) -> Iterator[ContainerRecord]:
+    """The records that can be read. One that cannot is left for a person to look at."""
+    for name in records.names(project.paths):
+        try:
+            record = records.load(project.paths, name)
+        except DecodeError as error:
+            project.log.error("cannot read the record", container=name, why=str(error))
+        else:
+            if record is not None:
+                yield record
+
+
+def _of_launcher(there: RunningContainer | None) -> Launched | None:
+    if there is None:
+        return None
+    return Launched(Child(there.container, there.pid, there.start_time), Cgroup(there.cgroup))
+
+
+def _ended(project: Project, record: ContainerRecord) -> Launched | None:
+    """A run whose end the launcher has noted and the record does not have yet: its last output may wait as well."""
+    end = read_exit(project.paths.state(record.spec.name))
+    if end is None or end.finished_ns == record.finished_ns:
+        return None
+    return Launched(Child(record.spec.name, end.pid, end.start_time), Cgroup(record.cgroup))
+
+
+def _orphan(record: ContainerRecord, boot: str) -> Launched | None:
+    """A container that runs although the launcher that started it is gone."""
+    if not is_alive(record, boot=boot):
+        return None
+    return Launched(Child(record.spec.name, record.pid, record.start_time), Cgroup(record.cgroup))
+
+
+async def _introduce(project: Project, orphan: Launched) -> None:
+    """Have the launcher look after an orphan: probes and hooks are its children."""
+    name = orphan.child.container
+    try:
+        await project.link.adopt(orphan.child, orphan.cgroup, launch_path=project.launching.launch_path(name))
+    except errors.PycomposeError as error:
+        project.log.warning("the launcher cannot adopt", container=name, why=error.message)
+
+
+async def _with_terminal(project: Project, record: ContainerRecord, launched: Launched) -> Launched:
+    if not record.spec.process.tty or not project.link.is_parent_of(launched.child):
+        return launched
+    try:
+        return replace(launched, terminal=await project.link.open_terminal(record.spec.name))
+    except errors.PycomposeError as error:
+        project.log.warning("cannot have the terminal", container=record.spec.name, why=error.message)
+        return launched
+
+
+async def _adopt_running(project: Project, record: ContainerRecord, launched: Launched) -> None:
+    launched = await _with_terminal(project, record, launched)
+    age_ns = max(0, time.time_ns() - record.started_ns)
+    run = project.launching.follow(record.spec, launched, age_ns=age_ns)
+    state = record.state if record.state is State.PAUSED else State.RUNNING
+    await project.keep(record, _adopted(record, state), run=run)
+    project.log.info("adopted", container=record.spec.name, process=launched.child.pid)
+
+
+async def _adopt_resting(project: Project, record: ContainerRecord) -> None:
+    match record.state:
+        case State.RUNNING | State.PAUSED:
+            await _adopt_vanished(project, record)
+        case State.REMOVING:
+            await project.keep(record, _adopted(record, record.state))
+            await project.remove(record.spec.name)
+        case _:
+            await project.keep(record, _adopted(record, record.state))
+
+
+async def _adopt_vanished(project: Project, record: ContainerRecord) -> None:
+    """It ended while nobody was there to see how."""
+    await clear(Cgroup(record.cgroup))
+    ended = replace(record, pid=0, start_time=0, cgroup=(), exit_code=None, finished_ns=time.time_ns())
+    project.bus.publish(ended, "die", exitCode="unknown")
+    life = _adopted(record, State.RUNNING).life
+    await project.keep(ended, lifecycle.advance(life, Exited(None, ran_for_ns=0), record.policy))
+
+
+def _adopted(record: ContainerRecord, state: State) -> Outcome:
+    return lifecycle.adopt(
+        state,
+        restarts=record.restart_count,
+        delay_ns=record.delay_ns,
+        manually_stopped=record.manually_stopped,
+    )

@@ -1,0 +1,164 @@
+"""What is written down about one container: its record, its events, lines of ours in its log.
+
+Every method takes one thing that has happened; the record is saved at each change.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from composer import errors
+from composer.log import Log
+from composer.planner.health import Health
+from composer.planner.life import After, Life
+from composer.planner.observed import HealthStatus, State
+from composer.store import records
+from composer.store.paths import ProjectPaths
+from composer.store.records import ContainerRecord
+from composer.supervisor.bus import Bus
+from composer.supervisor.prober import Probed
+from composer.supervisor.run import End, Run
+
+_KEPT_PROBES = 5  # as Docker
+_NS = 1_000_000_000
+
+
+class Journal:
+    """The record of one container, and who is told about it."""
+
+    def __init__(self, record: ContainerRecord, *, paths: ProjectPaths, boot_id: str, bus: Bus, log: Log) -> None:
+        self.record = record
+        self._paths = paths
+        self._boot_id = boot_id
+        self._bus = bus
+        self._log = log
+
+    # ---- its life -----------------------------------------------------------------------------------------------
+
+    def created(self) -> None:
+        """It is new."""
+        self._save()
+        self.publish("create")
+
+    def lives(self, life: Life) -> None:
+        """The machine has moved on."""
+        self._change(
+            state=life.state,
+            restart_count=life.restarts,
+            delay_ns=life.delay_ns,
+            manually_stopped=life.manually_stopped,
+        )
+
+    def began(self, run: Run) -> None:
+        """It has a process."""
+        check = self.record.policy.health
+        self._change(
+            state=State.RUNNING,
+            boot_id=self._boot_id,
+            pid=run.child.pid,
+            start_time=run.child.start_time,
+            cgroup=run.cgroup.directories,
+            started_ns=time.time_ns(),
+            exit_code=None,
+            oom_killed=False,
+            earlier_oom_kills=self.record.oom_kills,
+            error="",
+            health=records.Health() if check else None,
+        )
+        self.publish("start")
+
+    def adopted(self, run: Run) -> None:
+        """It has a process that a supervisor before this one has started, and perhaps not lived to write down."""
+        if self.record.pid != run.child.pid:
+            self.began(run)
+
+    def could_not_begin(self, error: errors.PycomposeError) -> None:
+        """It could not be started."""
+        self._log.warning("cannot start", why=error.message)
+        self._change(error=error.message, exit_code=error.exit_status, finished_ns=time.time_ns())
+
+    def ended(self, run: Run, end: End, life: Life) -> None:
+        """Its process has ended while `life` was as it was; `lives` follows and saves."""
+        if end.oom_kills is not None:
+            self.out_of_memory(run, end.oom_kills)
+        if end.oom_killed:
+            run.pump.notice(f"killed: out of memory{self._memory_limit()}")
+        self.record = replace(
+            self.record,
+            pid=0,
+            start_time=0,
+            cgroup=(),
+            finished_ns=end.finished_ns or time.time_ns(),
+            exit_code=end.exit_code,
+            oom_killed=end.oom_killed,
+        )
+        code = "unknown" if end.exit_code is None else str(end.exit_code)
+        self.publish("die", exitCode=code, execDuration=str(run.age_ns() // _NS))
+        if life.after is After.RELAUNCH or (life.after is After.REST and life.manually_stopped):
+            self.publish("stop")
+
+    def out_of_memory(self, run: Run, kills: int) -> None:
+        """The kernel has killed processes of this run, so many by now."""
+        new = self.record.earlier_oom_kills + kills - self.record.oom_kills
+        if new <= 0:
+            return
+        self._change(oom_kills=self.record.oom_kills + new)
+        self.publish("oom")
+        run.pump.notice(f"a process was killed: out of memory{self._memory_limit()}")
+
+    def _memory_limit(self) -> str:
+        limit = self.record.spec.resources.memory
+        return f" (limit {_size(limit)})" if limit else ""
+
+    def removing(self) -> None:
+        """It is about to go: what a crash leaves of it is no container any more."""
+        self._change(state=State.REMOVING)
+
+    def removed(self) -> None:
+        """It is gone, and its record with it."""
+        self.publish("destroy")
+
+    # ---- its health ---------------------------------------------------------------------------------------------
+
+    def probed(self, probed: Probed, *, before: Health) -> None:
+        """A probe has ended."""
+        known = self.record.health or records.Health()
+        kept = (*known.log, probed.result)[-_KEPT_PROBES:] if probed.counted else known.log
+        health = records.Health(probed.health.status, probed.health.failing_streak, kept)
+        self._change(health=health)
+        if probed.health.status is not before.status:
+            self.publish(f"health_status: {probed.health.status.value}")
+
+    @property
+    def health(self) -> Health:
+        """Its health as planner.health counts it, from what is written down."""
+        known = self.record.health
+        if known is None:
+            return Health(status=HealthStatus.NONE)
+        return Health(status=known.status, failing_streak=known.failing_streak)
+
+    # ---- writing ------------------------------------------------------------------------------------------------
+
+    def publish(self, action: str, **attributes: str) -> None:
+        """Tell that something happened."""
+        self._bus.publish(self.record, action, **attributes)
+
+    def _change(self, **fields: object) -> None:
+        changed = replace(self.record, **fields)  # type: ignore[arg-type]  # names and types are those of the callers above
+        if changed != self.record:
+            self.record = changed
+            self._save()
+
+    def _save(self) -> None:
+        try:
+            records.save(self._paths, self.record)
+        except OSError as error:  # supervision goes on; what is on disk is older than the truth, and checked by readers
+            self._log.error("cannot save record", why=str(error))
+
+
+def _size(size: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} bytes"

@@ -1,0 +1,235 @@
+"""One project: its containers, what they should be, and whose turn it is to change them.
+
+Beyond this module: what an operation does (operations, steps), how one container is looked after (keeper).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup, TaskStatus
+
+from composer import errors, images
+from composer.log import Log
+from composer.planner.life import Life, Outcome
+from composer.planner.observed import Observed, State
+from composer.runtime import container as runtime_container
+from composer.spec import codec
+from composer.spec.container import ContainerSpec
+from composer.spec.desired import Desired
+from composer.spec.fingerprint import fingerprint
+from composer.spec.policy import Policy
+from composer.spec.rootfs import Archive
+from composer.store import atomic
+from composer.store.observe import observed_container
+from composer.store.paths import Paths
+from composer.store.records import ContainerRecord
+from composer.supervisor.bus import Bus
+from composer.supervisor.changes import Changes
+from composer.supervisor.journal import Journal
+from composer.supervisor.keeper import Keeper
+from composer.supervisor.launcher_link import Child, LauncherLink
+from composer.supervisor.launching import Launching
+from composer.supervisor.run import Run
+from composer.supervisor.turn import Turn
+
+
+class Project:
+    """The state of one project. Keepers are tasks of `group`."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        name: str,
+        *,
+        link: LauncherLink,
+        bus: Bus,
+        changes: Changes,
+        group: TaskGroup,
+        boot_id: str,
+        log: Log,
+    ) -> None:
+        self.name = name
+        self.paths = paths.project(name)
+        self.link = link
+        self.bus = bus
+        self.log = log
+        self.keepers: dict[str, Keeper] = {}
+        self.desired: Desired | None = None  # what was last asked for
+        self.changes = changes  # of the set of keepers, and of whether they are at rest
+        self.turn = Turn()
+        self.launching = Launching(paths, name, link=link, running=self._child_of, log=log)
+        self._root = paths.root
+        self._group = group
+        self._boot_id = boot_id
+        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._wanted: dict[str, tuple[ContainerSpec, Policy]] = {}
+
+    # ---- what there is ------------------------------------------------------------------------------------------
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing runs, and nothing will unless somebody asks."""
+        return all(keeper.is_at_rest for keeper in self.keepers.values())
+
+    def keeper(self, container: str) -> Keeper:
+        """The keeper of a container. Raises NoSuchThing."""
+        keeper = self.keepers.get(container)
+        if keeper is None or container not in self._scopes:
+            raise errors.NoSuchThing(f"cannot find container {container}: project {self.name} has none of that name")
+        return keeper
+
+    def of_services(self, services: tuple[str, ...]) -> list[Keeper]:
+        """The keepers of these services' containers, one-off ones left out; () is all services."""
+        return [
+            keeper
+            for keeper in self.keepers.values()
+            if not keeper.record.spec.oneoff and (not services or keeper.record.spec.service in services)
+        ]
+
+    def service_of(self, container: str) -> str:
+        """The service that a container belongs to, or will."""
+        if container in self.keepers:
+            return self.keepers[container].record.spec.service
+        found = self.wanted(container)
+        return found[0].service if found else container
+
+    def observed(self, desired: Desired | None) -> Observed:
+        """A snapshot for the planner. Blocks for as long as archives that are new take to hash."""
+        containers = tuple(observed_container(keeper.record) for keeper in self.keepers.values())
+        return Observed(containers, layers=_digests(desired, root=self._root) if desired else {})
+
+    async def wait_launches(self) -> None:
+        """Wait until no launch is in flight: what is then seen is one thing or the other."""
+        await self.changes.wait_for(lambda: None if any(k.is_starting for k in self.keepers.values()) else True)
+
+    def _child_of(self, container: str) -> Child | None:
+        keeper = self.keepers.get(container)
+        return keeper.run.child if keeper is not None and keeper.run is not None else None
+
+    # ---- what should be -----------------------------------------------------------------------------------------
+
+    def recall(self) -> None:
+        """Read what a supervisor before this one was asked for."""
+        try:
+            with open(self.paths.desired, "rb") as file:
+                self._take(codec.loads(Desired, file.read().decode(errors="surrogateescape")))
+        except FileNotFoundError:
+            pass
+        except codec.DecodeError as error:
+            self.log.warning("cannot read the desired state", why=str(error))
+
+    def want(self, desired: Desired) -> None:
+        """Remember what was asked for. Raises HostError."""
+        try:
+            atomic.replace(self.paths.desired, codec.dumps(desired).encode(errors="surrogateescape"))
+        except OSError as error:
+            raise errors.HostError(f"cannot write {self.paths.desired}: {error.strerror}") from error
+        self._take(desired)
+
+    def _take(self, desired: Desired) -> None:
+        self.desired = desired
+        self._wanted = {
+            spec.name: (spec, service.policy) for service in desired.services for spec in service.containers
+        }
+
+    def wanted(self, container: str) -> tuple[ContainerSpec, Policy] | None:
+        """The spec and policy of a container in what was asked for."""
+        return self._wanted.get(container)
+
+    # ---- containers come and go ---------------------------------------------------------------------------------
+
+    async def create(self, spec: ContainerSpec, policy: Policy, *, auto_remove: bool = False) -> Keeper:
+        """Make a container, without starting it. Raises PycomposeError."""
+        layer = await self.launching.resolve(spec.rootfs)
+        record = ContainerRecord(
+            id=os.urandom(32).hex(),
+            spec=spec,
+            policy=policy,
+            fingerprint=fingerprint(spec, policy),
+            state=State.CREATED,
+            created_ns=time.time_ns(),
+            layer=layer.digest or "",
+            auto_remove=auto_remove,
+        )
+        keeper = await self.keep(record, Outcome(Life()))
+        keeper.journal.created()
+        return keeper
+
+    async def keep(self, record: ContainerRecord, outcome: Outcome, *, run: Run | None = None) -> Keeper:
+        """Begin to look after a container, with a life and a run that may be there already."""
+        log = self.log.bind(container=record.spec.name)
+        journal = Journal(record, paths=self.paths, boot_id=self._boot_id, bus=self.bus, log=log)
+        keeper = Keeper(
+            journal,
+            link=self.link,
+            launch=self.launching.launch,
+            state=self.paths.state(record.spec.name),
+            changed=self.changes.tell,
+            log=log,
+        )
+        self.keepers[keeper.name] = keeper
+        self._scopes[keeper.name] = scope = anyio.CancelScope()
+        await self._group.start(self._look_after, keeper, scope, outcome, run)
+        if record.auto_remove:
+            self._group.start_soon(self._remove_once_ended, keeper)
+        return keeper
+
+    async def _remove_once_ended(self, keeper: Keeper) -> None:
+        await keeper.changes.wait_for(lambda: True if keeper.is_at_rest and keeper.record.started_ns else None)
+        if self.keepers.get(keeper.name) is keeper:  # else `down` was faster
+            await self.remove(keeper.name)
+
+    async def _look_after(
+        self,
+        keeper: Keeper,
+        scope: anyio.CancelScope,
+        outcome: Outcome,
+        run: Run | None,
+        *,
+        task_status: TaskStatus[None],
+    ) -> None:
+        with scope:
+            await keeper.look_after(outcome, run, task_status=task_status)
+
+    async def remove(self, container: str) -> None:
+        """Forget a stopped container: its writable layer, its logs, its record. Raises Conflict, HostError."""
+        keeper = self.keepers.get(container)
+        if keeper is None:
+            return
+        if not keeper.is_at_rest:
+            raise errors.Conflict(f"cannot remove container {container}: it is {keeper.life.state.value}")
+        if container not in self._scopes:  # somebody else is removing it
+            await self.changes.wait_for(lambda: True if container not in self.keepers else None)
+            return
+        with anyio.CancelScope(shield=True):  # half a removal would look like a container
+            await self._remove(keeper)
+
+    async def _remove(self, keeper: Keeper) -> None:
+        keeper.journal.removing()
+        self._scopes.pop(keeper.name).cancel()
+        places = self.paths.bundle(keeper.name), self.paths.state(keeper.name)
+        try:
+            await anyio.to_thread.run_sync(runtime_container.remove, *places)  # a large layer takes a while
+            keeper.journal.removed()
+        finally:
+            del self.keepers[keeper.name]
+            self.changes.tell()
+
+
+def _digests(desired: Desired, *, root: str) -> dict[str, str]:
+    """What the archives have become or will become, as far as that is known without reading them."""
+    digests = {}
+    for path in _archives(desired):
+        digest = images.current_digest(Archive(path), store_root=root)
+        if digest is not None:
+            digests[path] = digest
+    return digests
+
+
+def _archives(desired: Desired) -> set[str]:
+    sources = (spec.rootfs for service in desired.services for spec in service.containers)
+    return {source.path for source in sources if isinstance(source, Archive)}

@@ -1,0 +1,42 @@
+"""When the launcher was killed: this process becomes the next launcher, by execve, and forks nothing.
+
+launcher            supervisor                                    new launcher
+killed              end of file on its socket
+                    takes the project's lock, or leaves it to
+                      the client that has it
+                    execve: the lock's descriptor stays open ───► its socket listens; closes that descriptor:
+                                                                    the lock is free again
+                                                                  starts a supervisor, which adopts everything
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+
+from composer.control.starting import SupervisorConfig, supervisor_command
+from composer.runtime.launcher import spawn
+from composer.runtime.launcher.process import Config
+from composer.spec import codec
+from composer.store.paths import Paths
+
+
+def become_launcher(config: SupervisorConfig) -> None:
+    """Replace this process. Returns only where there is no need: the launcher left by itself, or a client acts."""
+    places = Paths(run=config.run, root=config.root).project(config.project)
+    if not os.path.exists(places.launcher_socket):
+        return  # it has tidied up after itself
+    lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    if spawn.answers(places.launcher_socket):
+        return
+    os.unlink(places.launcher_socket)
+    os.set_inheritable(lock, True)
+    # The launcher writes one byte to `ready_fd` and closes it when it can be reached: exactly until then nobody else
+    # may start one. A byte in the lock file does no harm.
+    launcher = Config(config.project, places.launcher_socket, supervisor_command(config), ready_fd=lock)
+    os.execv(sys.executable, [sys.executable, "-I", "-S", spawn.MAIN, codec.dumps(launcher)])

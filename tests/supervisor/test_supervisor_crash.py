@@ -1,0 +1,212 @@
+"""Our own processes are killed; containers run on, nothing that happened is lost, the next ones adopt."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from composer.control.messages import Leave, Ping, Stop, Wait
+from composer.linux import inotify
+from composer.planner.observed import HealthStatus, State
+from composer.runtime.cgroup.container import Cgroup
+from composer.runtime.launcher import client as launcher
+from composer.runtime.launcher.protocol import Hello
+from composer.spec.desired import Condition, Dependency
+from composer.spec.policy import Policy, RestartCondition, RestartPolicy
+from composer.store import observe, records
+from composer.supervisor.main import LASTED
+from tests.supervisor.projects import FOREVER, SECOND, Shop, probe, wait_pid_gone
+
+pytestmark = pytest.mark.root
+
+COUNTING = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.01; done"
+
+
+def kill(pid: int) -> None:
+    """End a process of the project, that is not our child, and wait until it has."""
+    os.kill(pid, signal.SIGKILL)
+    wait_pid_gone(pid)
+
+
+def pid_of_launcher(shop: Shop) -> int:
+    with launcher.connect(shop.paths.project(shop.name).launcher_socket) as peer:
+        received = launcher.receive(peer)
+    assert received is not None
+    assert isinstance(received.message, Hello)
+    return received.message.pid
+
+
+@contextmanager
+def created(path: str) -> Iterator[None]:
+    """Wait, after the body, until there is something new under a name."""
+    watch = inotify.inotify_init1()
+    try:
+        inotify.inotify_add_watch(watch, os.path.dirname(path), mask=inotify.IN_MOVED_TO)
+        yield
+        while os.path.basename(path) not in [event.name for event in inotify.read_events(watch)]:
+            assert select.select([watch], [], [], 20)[0]
+    finally:
+        os.close(watch)
+
+
+def kill_both(shop: Shop) -> None:
+    """Stop the one that would react to the other's death first."""
+    supervisor, parent = shop.pid_of_supervisor(), pid_of_launcher(shop)
+    os.kill(supervisor, signal.SIGSTOP)
+    kill(parent)
+    kill(supervisor)
+
+
+def wait_output(shop: Shop, service: str, lines: int) -> list[str]:
+    """The container's output once it has so many lines."""
+    deadline = time.monotonic() + 20
+    while len(found := shop.output(service).splitlines()) < lines:
+        assert time.monotonic() < deadline, f"{len(found)} lines"
+        time.sleep(0.01)  # the log has no event for "so many lines"; bounded
+    return found
+
+
+def test_a_killed_supervisor_is_replaced_and_no_output_is_lost(shop: Shop) -> None:
+    shop.up(shop.service("web", COUNTING))
+    before, first = shop.record("web"), shop.pid_of_supervisor()
+    kill(first)
+    second = shop.pid_of_supervisor()
+    assert second != first
+    assert shop.record("web") == before
+    written = wait_output(shop, "web", 100)
+    assert written == [str(number) for number in range(1, len(written) + 1)]
+    shop.up(shop.service("web", COUNTING))
+    assert shop.plan == ""
+
+
+def test_a_container_that_ends_while_no_supervisor_is_there(shop: Shop) -> None:
+    shop.up(shop.service("web", "read line; echo last words; exit 9", stdin_open=True))
+    supervisor = shop.pid_of_supervisor()
+    os.kill(supervisor, signal.SIGSTOP)
+    state = shop.paths.project(shop.name).state(shop.container("web"))
+    pid = shop.record("web").pid
+    Path(state, "stdin").write_text("\n")
+    wait_pid_gone(pid)
+    kill(supervisor)
+    shop.request(Wait(("web",)))
+    record = shop.record("web")
+    assert (record.state, record.exit_code, record.pid) == (State.EXITED, 9, 0)
+    assert shop.output("web") == "last words\n"
+
+
+def test_restart_policies_and_probes_go_on_after_a_crash(shop: Shop) -> None:
+    policy = Policy(restart=RestartPolicy(RestartCondition.ALWAYS), health=probe("test ! -e /ill"))
+    shop.up(shop.service("web", f"sleep 0.5; touch /ill; {FOREVER}", policy=policy), wait=True)
+    kill(shop.pid_of_supervisor())
+    shop.wait_event("web", "health_status: unhealthy")
+    os.kill(shop.record("web").pid, signal.SIGKILL)
+    shop.wait_event("web", "start", count=2)
+    record = shop.record("web")
+    assert record.restart_count == 1
+    assert record.health is not None
+    assert record.health.status is not HealthStatus.UNHEALTHY
+
+
+def test_both_killed_the_next_command_adopts(shop: Shop) -> None:
+    policy = Policy(health=probe("true", interval_ns=SECOND // 5))
+    shop.up(shop.service("web", COUNTING, policy=policy))
+    before = shop.record("web")
+    kill_both(shop)
+    boot = observe.boot_id()
+    assert observe.is_alive(shop.record("web"), boot=boot)
+    shop.up(shop.service("web", COUNTING, policy=policy))
+    assert shop.plan == ""
+    assert shop.record("web").pid == before.pid
+    lines = len(shop.output("web").splitlines())
+    written = wait_output(shop, "web", lines + 20)
+    assert written == [str(number) for number in range(1, len(written) + 1)]
+    events = len(shop.events())
+    shop.request(Stop(("web",), timeout_ns=0))
+    record = shop.record("web")
+    assert record.state is State.EXITED
+    assert record.exit_code in (137, None)  # whoever inherited it may not have reaped it when it was looked at
+    assert [event.action for event in shop.events()[events:]][-2:] == ["die", "stop"]
+
+
+@pytest.mark.parametrize("reaped", [True, False])
+def test_what_ended_while_nobody_was_there_has_an_unknown_status(shop: Shop, reaped: bool) -> None:
+    shop.up(shop.service("web", policy=Policy()))
+    cgroup = Cgroup(shop.record("web").cgroup)
+    kill_both(shop)
+    pid = shop.record("web").pid
+    kill(pid)
+    if reaped:
+        os.waitpid(pid, 0)  # orphans are ours, see tests/conftest.py
+    shop.request(Wait(("web",)))
+    record = shop.record("web")
+    assert (record.state, record.exit_code, record.pid) == (State.EXITED, None, 0)
+    assert [event.action for event in shop.events()] == ["create", "start", "die"]
+    assert not any(os.path.exists(directory) for directory in cgroup.distinct())
+    shop.up(shop.service("web", policy=Policy()))
+    assert shop.record("web").state is State.RUNNING
+
+
+def test_a_client_does_not_notice_that_the_supervisor_died_half_way(shop: Shop) -> None:
+    policy = Policy(health=probe("test -e /ready", retries=1000))
+    db = shop.service("db", "read line; touch /ready; exec sleep 1000", policy=policy, stdin_open=True)
+    up = threading.Thread(
+        target=shop.up, args=(db, shop.service("web", depends_on=(Dependency("db", Condition.HEALTHY),)))
+    )
+    other = Shop(shop.paths, shop.rootfs, shop.name)
+    up.start()
+    while not os.path.exists(shop.paths.project(shop.name).events):
+        up.join(0.01)  # until the first supervisor writes its events
+    shop.wait_event("db", "start")
+    kill(other.pid_of_supervisor())
+    Path(shop.paths.project(shop.name).state(shop.container("db")), "stdin").write_text("\n")
+    up.join()
+    assert shop.record("web").state is State.RUNNING
+    assert [event.action for event in shop.events() if event.name == shop.container("db")].count("start") == 1
+
+
+def test_a_removal_cut_short_is_finished_by_the_next_supervisor(shop: Shop) -> None:
+    shop.up(shop.service("other"), shop.service("web", "exit 0"))
+    shop.request(Wait(("web",)))
+    places = shop.paths.project(shop.name)
+    leave(shop)
+    records.save(places, replace(shop.record("web"), state=State.REMOVING))
+    shop.request(Ping())
+    assert records.names(places) == [shop.container("other")]
+
+
+def test_a_killed_launcher_is_succeeded_by_its_supervisor(shop: Shop) -> None:
+    shop.up(shop.service("web", COUNTING))
+    supervisor, parent = shop.pid_of_supervisor(), pid_of_launcher(shop)
+    time.sleep(LASTED)  # what dies sooner is not succeeded
+    with created(shop.paths.project(shop.name).supervisor_socket):
+        kill(parent)
+    assert shop.pid_of_supervisor() != supervisor
+    assert pid_of_launcher(shop) == supervisor
+    lines = len(shop.output("web").splitlines())
+    wait_output(shop, "web", lines + 5)
+
+
+def leave(shop: Shop) -> None:
+    """Have both processes leave, and wait until they have."""
+    supervisor, parent = shop.pid_of_supervisor(), pid_of_launcher(shop)
+    with shop.client.open(Leave()):
+        wait_pid_gone(supervisor)
+        wait_pid_gone(parent)
+
+
+def test_leaving_and_coming_back(shop: Shop) -> None:
+    shop.up(shop.service("web", COUNTING))
+    before, supervisor = shop.record("web"), shop.pid_of_supervisor()
+    leave(shop)
+    assert observe.is_alive(before, boot=observe.boot_id())
+    assert shop.pid_of_supervisor() != supervisor
+    assert shop.record("web").pid == before.pid
