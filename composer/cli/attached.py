@@ -1,0 +1,236 @@
+"""`up` in the foreground: progress, then what the containers print, until they have ended or are stopped.
+
+    starting ──Done──► following ──nothing runs──► the end
+        └── Ctrl-C ────────┴──► stopping ──Done──► the end
+                                   └── Ctrl-C ──► SIGKILL
+
+In each phase three things are waited for at once: the supervisor's answers, the log files, signals.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from dataclasses import dataclass
+from enum import Enum
+from signal import SIGINT, SIGKILL, SIGTERM
+
+from composer.cli.containers import ALIVE, containers, label
+from composer.cli.following import Following, Selector
+from composer.cli.invocation import Invocation
+from composer.cli.operation import asked, client, display
+from composer.cli.render.logs import LogLines
+from composer.cli.render.progress import INTERVAL, Display
+from composer.cli.signals import Signals
+from composer.control.client import Client, Connection
+from composer.control.messages import Kill, Ping, Stop, Up
+from composer.planner.observed import State
+from composer.store.logs.reader import Selection
+from composer.store.paths import ProjectPaths
+from composer.store.records import ContainerRecord
+
+
+class Cascade(Enum):
+    """Which end of a container stops all others."""
+
+    NONE = "none"
+    EXIT = "any"
+    FAILURE = "a failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What is brought up, and when and how that ends."""
+
+    operation: Up
+    shown: frozenset[str]  # services whose output is printed
+    cascade: Cascade = Cascade.NONE
+    exit_code_from: str | None = None
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return tuple(service.name for service in self.operation.desired.services)
+
+
+class Interrupted(Exception):
+    """The user wants it to end."""
+
+
+def attach(call: Invocation, attachment: Attachment) -> int:
+    """Bring up, show, stop. The exit status is that of the container that ended all, 0 after Ctrl-C."""
+    paths = call.paths.project(attachment.operation.desired.project)
+    lines = LogLines(
+        labels=_labels(attachment) | {record.spec.name: label(record) for record in containers(paths)},
+        colour=call.console.colour_out and not call.arguments.switch("no-color"),
+        prefix=not call.arguments.switch("no-log-prefix"),
+        timestamps=call.arguments.switch("timestamps"),
+    )
+    since_ns = time.time_ns()
+    peer = client(call, attachment.operation.desired.project)
+    for _ in peer.request(Ping()):  # from here on the project's directory is there to be watched
+        pass
+    with (
+        Signals((SIGINT, SIGTERM)) as signals,
+        Following(paths, selects=_Shown(paths, attachment), lines=lines, split_streams=True) as following,
+        display(call.console) as shown,
+    ):
+        following.print_history(Selection(since_ns=since_ns))
+        session = _Session(attachment, paths, peer, signals, following, shown, since_ns, told={})
+        return session.run()
+
+
+def _labels(attachment: Attachment) -> dict[str, str]:
+    """Known before there is a record, so that the columns do not move when containers come."""
+    desired = attachment.operation.desired
+    return {
+        spec.name: spec.name.removeprefix(f"{desired.project}-")
+        for service in desired.services
+        if service.name in attachment.shown
+        for spec in service.containers
+    }
+
+
+class _Shown(Selector):
+    """With no service to show, nothing is shown; to a Selector that would be all of them."""
+
+    def __init__(self, paths: ProjectPaths, attachment: Attachment) -> None:
+        super().__init__(paths, attachment.operation.desired.project, services=attachment.shown or ("",))
+
+
+@dataclass(slots=True)
+class _Session:
+    attachment: Attachment
+    paths: ProjectPaths
+    peer: Client
+    signals: Signals
+    following: Following
+    shown: Display
+    since_ns: int
+    told: dict[str, int]  # by container: when the last end that was told of was
+
+    def run(self) -> int:
+        culprit: ContainerRecord | None = None
+        try:
+            self._start()
+            culprit = self._follow()
+            if culprit is None:
+                return self._status(None)
+            self.shown.say(f"Aborting on container exit: {culprit.spec.name} has ended")
+        except Interrupted:
+            self.shown.say("Gracefully stopping... (press Ctrl+C again to force)")
+        self._stop()
+        return self._status(culprit)
+
+    def _start(self) -> None:
+        for _ in asked(self.peer, self.attachment.operation, shown=self.shown, waiting=self._wait_for_answers):
+            pass
+        self.shown.close()
+
+    def _follow(self) -> ContainerRecord | None:
+        """Until nothing runs any more; the container whose end shall stop the others."""
+        while True:
+            self.following.print_new()
+            self._tell_ends()
+            ended = self._ended()
+            if ended is not None:
+                return ended
+            if not self._is_busy():
+                self.following.print_rest()
+                return None
+            logs, changes = self.following.descriptors()
+            readable, _, _ = select.select([logs, changes, self.signals.fileno()], [], [])
+            if self.signals.fileno() in readable and self.signals.received():
+                raise Interrupted
+            if changes in readable:
+                self.following.acknowledge_changes()
+
+    def _tell_ends(self) -> None:
+        """Say of each container whose output is shown that it has ended, each time."""
+        for record in self._records():
+            name = record.spec.name
+            if record.finished_ns > self.told.get(name, self.since_ns) and record.spec.service in self.attachment.shown:
+                self.told[name] = record.finished_ns
+                self.shown.say(f"{label(record)} {_end(record)}")
+
+    def _stop(self) -> None:
+        services, timeout_ns = self.attachment.services, self.attachment.operation.timeout_ns
+        stop = Stop(services, timeout_ns=timeout_ns)
+        try:
+            for _ in asked(self.peer, stop, shown=self.shown, waiting=self._wait_for_answers):
+                pass
+        except Interrupted:
+            for _ in asked(self.peer, Kill(services, signal=SIGKILL), shown=self.shown):
+                pass
+            self._wait_until_idle()
+        self.following.print_rest()
+        self._tell_ends()
+
+    def _wait_until_idle(self) -> None:
+        """A killed container ends in a moment, if not at once; yet another Ctrl-C does not wait for it."""
+        logs, changes = self.following.descriptors()
+        while self._is_busy():
+            readable, _, _ = select.select([logs, changes, self.signals.fileno()], [], [])
+            if self.signals.fileno() in readable:
+                return
+            if changes in readable:
+                self.following.acknowledge_changes()
+            self.following.print_new()
+
+    def _wait_for_answers(self, connection: Connection) -> None:
+        logs, changes = self.following.descriptors()
+        while True:
+            readable, _, _ = select.select(
+                [connection.fileno(), logs, changes, self.signals.fileno()], [], [], INTERVAL
+            )
+            if self.signals.fileno() in readable and self.signals.received():
+                raise Interrupted
+            if changes in readable:
+                self.following.acknowledge_changes()
+            if logs in readable:
+                self.shown.clear()
+                self.following.print_new()
+            if connection.fileno() in readable:
+                return
+            self.shown.refresh()
+
+    def _records(self) -> list[ContainerRecord]:
+        services = self.attachment.services
+        return [
+            record for record in containers(self.paths) if record.spec.service in services and not record.spec.oneoff
+        ]
+
+    def _is_busy(self) -> bool:
+        return any(record.state in (*ALIVE, State.RESTARTING) for record in self._records())
+
+    def _ended(self) -> ContainerRecord | None:
+        """The first container whose end is to stop the others."""
+        ended = [
+            record for record in self._records() if record.state is State.EXITED and record.finished_ns >= self.since_ns
+        ]
+        match self.attachment.cascade:
+            case Cascade.NONE:
+                return None
+            case Cascade.FAILURE:
+                ended = [record for record in ended if record.exit_code != 0]
+            case Cascade.EXIT:
+                pass
+        return min(ended, key=lambda record: record.finished_ns, default=None)
+
+    def _status(self, culprit: ContainerRecord | None) -> int:
+        service = self.attachment.exit_code_from
+        if service is not None:
+            culprit = next((record for record in self._records() if record.spec.service == service), None)
+        if culprit is None:
+            return 0
+        if culprit.exit_code is None:
+            print(f"pycompose: how {culprit.spec.name} ended is not known", file=sys.stderr)
+            return 1
+        return culprit.exit_code
+
+
+def _end(record: ContainerRecord) -> str:
+    """web-1 ... "exited with code 137: out of memory"."""
+    if record.exit_code is None:
+        return "has ended; nobody saw how"
+    return f"exited with code {record.exit_code}{': out of memory' if record.oom_killed else ''}"

@@ -1,0 +1,22 @@
+"""`pycompose create`"""
+
+from __future__ import annotations
+
+from composer.cli.changing import PLAN_FORMAT, TIMEOUT, scales
+from composer.cli.invocation import Invocation
+from composer.cli.loading import loaded, lowered
+from composer.cli.options import Command
+from composer.cli.upping import CREATION, WITHOUT_EFFECT, converge, options_of
+
+COMMAND = Command(
+    operands="[SERVICE...]",
+    completes="services",
+    example="pycompose create web",
+    options=(*CREATION, TIMEOUT, PLAN_FORMAT, *WITHOUT_EFFECT),
+)
+
+
+def run(call: Invocation) -> int:
+    found = loaded(call, services=call.operands)
+    desired = lowered(found, scale=scales(call.arguments.texts("scale")))
+    return converge(call, desired, options_of(call, services=call.operands, start=False))

@@ -1,0 +1,117 @@
+"""`pycompose exec`"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+
+from composer.cli.containers import running_one
+from composer.cli.foreground import Foreground, exit_code
+from composer.cli.invocation import Invocation
+from composer.cli.options import Command, number, switch, text, texts
+from composer.cli.project import existing_project
+from composer.errors import HostError, UsageError
+from composer.planner.observed import State
+from composer.runtime import join
+from composer.runtime.cgroup.container import Cgroup
+from composer.runtime.join import JoinedProcess, Target
+from composer.spec.process import Process
+from composer.store.records import ContainerRecord
+
+COMMAND = Command(
+    operands="SERVICE COMMAND [ARGS...]",
+    at_least=2,
+    stops_at_operand=True,
+    completes="services",
+    example="pycompose exec -u postgres db psql",
+    options=(
+        switch("--detach", "-d", help="Do not wait for the command"),
+        texts("--env", "-e", metavar="NAME=VALUE", help="An environment variable; without a value, one of ours"),
+        number("--index", metavar="N", help="The container of this number"),
+        switch("--interactive", "-i", help="Pass standard input on (it is anyway)"),
+        switch("--no-tty", "-T", help="No terminal of its own (default where ours is none)"),
+        switch("--no-TTY", help="The same", hidden=True),
+        switch("--privileged", help="All capabilities, no system call filter"),
+        switch("--tty", "-t", help="A terminal of its own"),
+        text("--user", "-u", metavar="USER", help="Who to run it as: name, uid, name:group, uid:gid"),
+        text("--workdir", "-w", metavar="DIR", help="Where to run it"),
+    ),
+)
+
+
+def run(call: Invocation) -> int:
+    """The exit status is the command's own."""
+    call.require_root()
+    service, *argv = call.operands
+    record = running_one(existing_project(call), service, index=call.arguments.number("index"))
+    if record.state is State.PAUSED:
+        raise HostError(f"cannot run a command in {record.spec.name}: it is paused", hint="pycompose unpause")
+    words = argv[1:] if argv[0] == "--" else argv
+    return execute(call, record, process_of(call, record, tuple(words)))
+
+
+def process_of(call: Invocation, record: ContainerRecord, argv: tuple[str, ...]) -> Process:
+    """What is to be executed: like the container's own process, but for what was said."""
+    given = call.arguments
+    own = record.spec.process
+    env = dict(own.env) | dict(variables(given.texts("env"), call))
+    return replace(
+        own,
+        argv=argv,
+        env=tuple(env.items()),
+        cwd=given.text("workdir") or own.cwd,
+        user=given.text("user") or own.user,
+        groups=() if given.text("user") else own.groups,
+        tty=wants_terminal(call) and not given.switch("detach"),
+        oom_score_adj=None,
+    )
+
+
+def wants_terminal(call: Invocation) -> bool:
+    """A terminal where ours is one, unless -T or -t say otherwise."""
+    given = call.arguments
+    if given.switch("no-tty") or given.switch("no-TTY"):
+        return False
+    return given.switch("tty", default=call.console.interactive)
+
+
+def variables(words: tuple[str, ...], call: Invocation) -> list[tuple[str, str]]:
+    """NAME=VALUE words, NAME alone taking the value it has here, if any."""
+    found = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name:
+            raise UsageError(f'--env cannot be "{word}"', hint="write NAME=VALUE, or NAME alone")
+        if equals or name in call.environment:
+            found.append((name, value if equals else call.environment[name]))
+    return found
+
+
+def execute(call: Invocation, record: ContainerRecord, process: Process) -> int:
+    target = Target(record.spec, record.pid, record.start_time, Cgroup(record.cgroup), call.paths.cache)
+    privileged = call.arguments.switch("privileged")
+    if call.arguments.switch("detach"):
+        _start_detached(target, process, privileged=privileged)
+        return 0
+    joined = join.start_process(target, process, privileged=privileged)
+    _warn(joined)
+    foreground = Foreground(joined.pidfd, master=joined.pty_master, reads_input=True, kill=lambda: join.kill(joined))
+    try:
+        return exit_code(foreground.wait())
+    finally:
+        join.release(joined.branch)
+
+
+def _start_detached(target: Target, process: Process, *, privileged: bool) -> None:
+    """Whoever reaps orphans on this host reaps it; it ends with its container."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        _warn(join.start_process(target, process, streams=(null, null, null), privileged=privileged))
+    finally:
+        os.close(null)
+
+
+def _warn(joined: JoinedProcess) -> None:
+    for warning in joined.warnings:
+        print(f"pycompose: {warning}", file=sys.stderr)

@@ -1,0 +1,55 @@
+"""`pycompose rm`"""
+
+from __future__ import annotations
+
+import sys
+
+from composer.cli.changing import PLAN_FORMAT, change
+from composer.cli.containers import ALIVE, of_services
+from composer.cli.invocation import Invocation
+from composer.cli.options import Command, switch
+from composer.cli.project import existing_project
+from composer.control.messages import Remove
+from composer.planner.observed import State
+from composer.planner.operations import remove_plan
+from composer.planner.options import RemoveOptions
+
+COMMAND = Command(
+    operands="[SERVICE...]",
+    completes="services",
+    example="pycompose rm -sf web",
+    options=(
+        switch("--force", "-f", help="Do not ask"),
+        switch("--stop", "-s", help="Stop them first"),
+        switch("--volumes", "-v", help="Remove anonymous volumes too (there are none yet)"),
+        switch("--all", "-a", help="No effect", hidden=True),
+        PLAN_FORMAT,
+    ),
+)
+
+
+def run(call: Invocation) -> int:
+    stop = call.arguments.switch("stop")
+    doomed = _doomed(call, stop=stop)
+    if not doomed:
+        print("No stopped containers", file=sys.stderr)
+        return 0
+    if not call.arguments.switch("force") and not call.arguments.switch("dry-run") and not _is_confirmed(doomed):
+        return 0
+    options = RemoveOptions(call.operands, stop=stop)
+    return change(
+        call,
+        Remove(options),
+        planning=lambda desired, observed: remove_plan(desired, observed, options=options),
+    )
+
+
+def _doomed(call: Invocation, *, stop: bool) -> list[str]:
+    found = of_services(existing_project(call), call.operands)
+    return [record.spec.name for record in found if stop or record.state not in (*ALIVE, State.RESTARTING)]
+
+
+def _is_confirmed(names: list[str]) -> bool:
+    print(f"Going to remove {', '.join(names)}", file=sys.stderr)
+    print("Are you sure? [yN] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

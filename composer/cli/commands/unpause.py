@@ -1,0 +1,21 @@
+"""`pycompose unpause`"""
+
+from __future__ import annotations
+
+from composer.cli.changing import PLAN_FORMAT, change
+from composer.cli.invocation import Invocation
+from composer.cli.options import Command
+from composer.control.messages import Unpause
+from composer.planner.operations import unpause_plan
+
+COMMAND = Command(
+    operands="[SERVICE...]", completes="services", example="pycompose unpause worker", options=(PLAN_FORMAT,)
+)
+
+
+def run(call: Invocation) -> int:
+    return change(
+        call,
+        Unpause(call.operands),
+        planning=lambda desired, observed: unpause_plan(desired, observed, services=call.operands),
+    )

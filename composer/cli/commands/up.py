@@ -1,0 +1,124 @@
+"""`pycompose up`"""
+
+from __future__ import annotations
+
+import sys
+
+from composer.cli.attached import Attachment, Cascade, attach
+from composer.cli.changing import PLAN_FORMAT, TIMEOUT, WAIT_TIMEOUT, scales, timeout_ns
+from composer.cli.invocation import Invocation
+from composer.cli.loading import check_services, loaded, lowered
+from composer.cli.operation import perform
+from composer.cli.options import Command, switch, text, texts
+from composer.cli.upping import CREATION, WITHOUT_EFFECT, exclude, ineffective, options_of, show_plan
+from composer.control.messages import Up
+from composer.errors import UsageError
+from composer.planner.options import UpOptions
+from composer.spec.desired import Desired
+
+COMMAND = Command(
+    operands="[SERVICE...]",
+    completes="services",
+    example="pycompose up -d --wait",
+    options=(
+        switch("--abort-on-container-exit", help="Stop all containers when one has ended"),
+        switch("--abort-on-container-failure", help="Stop all containers when one has ended with a failure"),
+        switch("--always-recreate-deps", help="Make what these services depend on anew"),
+        texts("--attach", metavar="SERVICE", help="Show the output of these services only"),
+        switch("--attach-dependencies", help="Show the output of dependencies as well"),
+        switch("--detach", "-d", help="Do not stay: containers run in the background"),
+        text("--exit-code-from", metavar="SERVICE", help="End with its exit status; implies --abort-on-container-exit"),
+        *CREATION,
+        texts("--no-attach", metavar="SERVICE", help="Do not show the output of these services"),
+        switch("--no-color", help="No colours"),
+        switch("--no-deps", help="Leave dependencies alone"),
+        switch("--no-log-prefix", help="Lines without the container's name"),
+        switch("--no-start", help="Make containers and do not start them"),
+        TIMEOUT,
+        switch("--timestamps", help="Put the time in front of each line"),
+        switch("--wait", help="Do not stay; end when all run or are healthy, or fail saying which does not and why"),
+        WAIT_TIMEOUT,
+        PLAN_FORMAT,
+        switch("--watch", "-w", help="Not available", hidden=True),
+        *WITHOUT_EFFECT,
+    ),
+)
+
+_STAYING = (
+    *("abort-on-container-exit", "abort-on-container-failure", "exit-code-from", "attach", "attach-dependencies"),
+    "no-attach",
+)
+
+
+def run(call: Invocation) -> int:
+    given = call.arguments
+    _check(call)
+    found = loaded(call, services=call.operands)
+    named = (given.text("exit-code-from") or "", *given.texts("attach"), *given.texts("no-attach"))
+    check_services(found.project, tuple(filter(None, named)))
+    desired = lowered(found, scale=scales(given.texts("scale")))
+    options = options_of(call, services=call.operands, start=not given.switch("no-start"), wait=given.switch("wait"))
+    if given.switch("dry-run"):
+        return show_plan(call, desired, options)
+    call.require_root()
+    operation = _operation(call, desired, options)
+    if given.switch("detach") or given.switch("wait") or given.switch("no-start"):
+        perform(call, desired.project, operation)
+        return 0
+    return attach(call, _attachment(call, operation))
+
+
+def _check(call: Invocation) -> None:
+    exclude(call, "detach", _STAYING)
+    exclude(call, "wait", _STAYING)
+    exclude(call, "abort-on-container-failure", ("abort-on-container-exit",))
+    if call.arguments.switch("watch"):
+        raise UsageError("cannot watch source files: there is no such thing here")
+    if word := ineffective(call):
+        print(f"pycompose: {word}", file=sys.stderr)
+
+
+def _operation(call: Invocation, desired: Desired, options: UpOptions) -> Up:
+    return Up(
+        desired,
+        options,
+        timeout_ns=timeout_ns(call),
+        wait_timeout_ns=timeout_ns(call, option=WAIT_TIMEOUT),
+    )
+
+
+def _attachment(call: Invocation, operation: Up) -> Attachment:
+    given = call.arguments
+    cascade = Cascade.NONE
+    if given.switch("abort-on-container-failure"):
+        cascade = Cascade.FAILURE
+    elif given.switch("abort-on-container-exit") or given.text("exit-code-from"):
+        cascade = Cascade.EXIT
+    return Attachment(
+        operation,
+        shown=_shown_services(call, operation.desired),
+        cascade=cascade,
+        exit_code_from=given.text("exit-code-from"),
+    )
+
+
+def _shown_services(call: Invocation, desired: Desired) -> frozenset[str]:
+    """Whose output is shown: the services named, else all that do not say `attach: false`."""
+    given = call.arguments
+    services = {service.name: service for service in desired.services}
+    shown = frozenset(given.texts("attach")) or frozenset(name for name, service in services.items() if service.attach)
+    if call.operands and not given.texts("attach"):
+        wanted = set(call.operands)
+        if given.switch("attach-dependencies"):
+            _add_dependencies(wanted, {name: [edge.service for edge in it.depends_on] for name, it in services.items()})
+        shown &= wanted
+    return shown - frozenset(given.texts("no-attach"))
+
+
+def _add_dependencies(wanted: set[str], edges: dict[str, list[str]]) -> None:
+    pending = list(wanted)
+    while pending:
+        for dependency in edges.get(pending.pop(), ()):
+            if dependency not in wanted:
+                wanted.add(dependency)
+                pending.append(dependency)

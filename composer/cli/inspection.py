@@ -1,0 +1,224 @@
+"""A container as `inspect` tells it: Docker's names where the meaning is the same, ours where Docker has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from composer.cli.render.status import health
+from composer.planner.observed import State
+from composer.spec import codec
+from composer.spec.container import ContainerSpec, Host, Join, Namespace, SeccompProfile, Unconfined
+from composer.spec.mounts import Bind, Mount, Tmpfs
+from composer.spec.policy import Policy
+from composer.spec.rootfs import Archive, Directory
+from composer.store.events import rfc3339
+from composer.store.paths import ProjectPaths
+from composer.store.records import ContainerRecord, Health
+
+_NEVER = "0001-01-01T00:00:00Z"
+_SECOND = 1_000_000_000
+
+Tree = dict[str, object]
+
+
+def inspection(record: ContainerRecord, *, paths: ProjectPaths) -> Tree:
+    """Everything known about a container, as plain data."""
+    spec = record.spec
+    argv = spec.process.argv
+    return {
+        "Id": record.id,
+        "Created": _moment(record.created_ns),
+        "Path": argv[0] if argv else "",
+        "Args": list(argv[1:]),
+        "State": _state(record),
+        "Image": record.layer,
+        "Name": f"/{spec.name}",
+        "RestartCount": record.restart_count,
+        "LogPath": f"{paths.log(spec.name)}/output",
+        "HostConfig": _host_config(spec, record.policy),
+        "Mounts": [tree for mount in spec.mounts if (tree := _mount(mount))],
+        "Config": _config(spec, record.policy),
+        "NetworkSettings": {"Networks": {}},
+        "Project": spec.project,
+        "Service": spec.service,
+        "Number": spec.number,
+        "OneOff": spec.oneoff,
+        "Rootfs": codec.encode(spec.rootfs) | {"Type": type(spec.rootfs).__name__},
+        "Fingerprint": record.fingerprint,
+        "Cgroups": dict(record.cgroup),
+        "StateDirectory": paths.state(spec.name),
+        "BundleDirectory": paths.bundle(spec.name),
+    }
+
+
+def _state(record: ContainerRecord) -> Tree:
+    tree: Tree = {
+        "Status": record.state.value,
+        "Running": record.state in (State.RUNNING, State.PAUSED),
+        "Paused": record.state is State.PAUSED,
+        "Restarting": record.state is State.RESTARTING,
+        "OOMKilled": record.oom_killed,
+        "OOMKills": record.oom_kills,
+        "Dead": record.state is State.DEAD,
+        "Pid": record.pid,
+        "StartTime": record.start_time,
+        "ExitCode": _exit_code(record),
+        "Error": record.error,
+        "StartedAt": _moment(record.started_ns),
+        "FinishedAt": _moment(record.finished_ns),
+    }
+    if record.health is not None and health(record):
+        tree["Health"] = _health(record.health)
+    return tree
+
+
+def _exit_code(record: ContainerRecord) -> int | None:
+    """Docker says 0 while a container runs; null is an exit nobody saw."""
+    return record.exit_code if record.exit_code is not None or record.state is State.EXITED else 0
+
+
+def _health(known: Health) -> Tree:
+    log = [
+        {
+            "Start": _moment(probe.start_ns),
+            "End": _moment(probe.end_ns),
+            "ExitCode": probe.exit_code,
+            "Output": probe.output,
+        }
+        for probe in known.log
+    ]
+    return {"Status": known.status.value, "FailingStreak": known.failing_streak, "Log": log}
+
+
+def _host_config(spec: ContainerSpec, policy: Policy) -> Tree:
+    limits = spec.resources
+    memory = limits.memory or 0
+    return {
+        "Binds": [_bind(mount) for mount in spec.mounts if isinstance(mount, Bind)],
+        "NetworkMode": _namespace(spec.namespaces.network, private="none"),
+        "RestartPolicy": {
+            "Name": policy.restart.condition.value,
+            "MaximumRetryCount": policy.restart.max_attempts,
+        },
+        "CapAdd": None,
+        "CapDrop": None,
+        "Capabilities": list(spec.process.capabilities),
+        "CgroupnsMode": _namespace(spec.namespaces.cgroup, private="private"),
+        "GroupAdd": list(spec.process.groups),
+        "IpcMode": _namespace(spec.namespaces.ipc, private="private"),
+        "PidMode": _namespace(spec.namespaces.pid, private=""),
+        "UTSMode": _namespace(spec.namespaces.uts, private=""),
+        "OomScoreAdj": spec.process.oom_score_adj or 0,
+        "Privileged": spec.privileged,
+        "ReadonlyRootfs": spec.read_only,
+        "SecurityOpt": _security(spec),
+        "Tmpfs": {mount.target: "" for mount in spec.mounts if isinstance(mount, Tmpfs)},
+        "ShmSize": _shm_size(spec),
+        "Sysctls": dict(spec.sysctls),
+        "Init": spec.init,
+        "Memory": memory,
+        "MemoryReservation": limits.memory_reservation or 0,
+        "MemorySwap": limits.memory_swap if limits.memory_swap is not None else 2 * memory,
+        "MemorySwappiness": limits.memory_swappiness,
+        "OomKillDisable": limits.oom_kill_disable,
+        "NanoCpus": limits.nano_cpus or 0,
+        "CpuShares": limits.cpu_shares or 0,
+        "CpuPeriod": limits.cpu_period or 0,
+        "CpuQuota": limits.cpu_quota or 0,
+        "CpusetCpus": limits.cpuset_cpus,
+        "CpusetMems": limits.cpuset_mems,
+        "PidsLimit": limits.pids,
+        "BlkioWeight": limits.blkio_weight or 0,
+        "CgroupParent": limits.parent,
+        "Devices": [
+            {"PathOnHost": device.source, "PathInContainer": device.target, "CgroupPermissions": device.access}
+            for device in spec.devices
+        ],
+        "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in spec.process.rlimits],
+        "LogConfig": {"Type": "none" if spec.log.discard else "local", "Config": _log_config(spec)},
+        "MaskedPaths": list(spec.masked_paths),
+        "ReadonlyPaths": list(spec.readonly_paths),
+    }
+
+
+def _config(spec: ContainerSpec, policy: Policy) -> Tree:
+    process = spec.process
+    tree: Tree = {
+        "Hostname": spec.hostname,
+        "Domainname": spec.domainname,
+        "User": process.user,
+        "Tty": process.tty,
+        "OpenStdin": process.stdin_open,
+        "Env": [f"{name}={value}" for name, value in process.env],
+        "Cmd": list(process.argv),
+        "Image": spec.rootfs.path if isinstance(spec.rootfs, (Directory, Archive)) else "/",
+        "WorkingDir": process.cwd,
+        "Labels": dict(spec.labels),
+        "StopSignal": policy.stop.signal,
+        "StopTimeout": None if policy.stop.grace_ns is None else policy.stop.grace_ns / _SECOND,
+    }
+    if policy.health is not None:
+        check = policy.health
+        tree["Healthcheck"] = {
+            "Test": list(check.argv),
+            "Interval": check.interval_ns,
+            "Timeout": check.timeout_ns,
+            "StartPeriod": check.start_period_ns,
+            "StartInterval": check.start_interval_ns,
+            "Retries": check.retries,
+        }
+    return tree
+
+
+def _mount(mount: Mount) -> Tree:
+    match mount:
+        case Bind():
+            return {
+                "Type": "bind",
+                "Source": mount.source,
+                "Destination": mount.target,
+                "Mode": "ro" if mount.read_only else "",
+                "RW": not mount.read_only,
+                "Propagation": mount.propagation.value,
+            }
+        case Tmpfs():
+            return {"Type": "tmpfs", "Source": "", "Destination": mount.target, "Mode": "", "RW": not mount.read_only}
+    return {}
+
+
+def _bind(mount: Bind) -> str:
+    return f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
+
+
+def _shm_size(spec: ContainerSpec) -> int:
+    sizes = (mount.size for mount in spec.mounts if isinstance(mount, Tmpfs) and mount.target == "/dev/shm")
+    return next(sizes, None) or 0
+
+
+def _namespace(namespace: Namespace, *, private: str) -> str:
+    match namespace:
+        case Host():
+            return "host"
+        case Join(container):
+            return f"container:{container}"
+    return private
+
+
+def _security(spec: ContainerSpec) -> list[str]:
+    options = ["no-new-privileges"] if spec.process.no_new_privileges else []
+    match spec.seccomp:
+        case Unconfined():
+            return [*options, "seccomp=unconfined"]
+        case SeccompProfile(path):
+            return [*options, f"seccomp={path}"]
+    return options
+
+
+def _log_config(spec: ContainerSpec) -> Mapping[str, str]:
+    policy = spec.log
+    config = {"max-file": str(policy.max_file), "mode": policy.mode.value}
+    return config | ({"max-size": str(policy.max_size)} if policy.max_size is not None else {})
+
+
+def _moment(time_ns: int) -> str:
+    return rfc3339(time_ns) if time_ns else _NEVER

@@ -1,0 +1,51 @@
+"""All that a command is handed: what was typed, and what was true of the process when it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from composer.cli.parse import Arguments
+from composer.errors import HostError
+from composer.store.paths import Paths, from_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What the terminal can show. Progress and mistakes go to standard error, results to standard output."""
+
+    colour_out: bool = False
+    colour_error: bool = False
+    progress: str = "plain"  # tty, plain, json, quiet
+    columns: int = 80
+    interactive: bool = False  # standard input and output are a terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of one command."""
+
+    command: str
+    arguments: Arguments
+    environment: Mapping[str, str]
+    cwd: str
+    uid: int
+    paths: Paths
+    console: Console = Console()
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        return tuple(self.arguments.operands)
+
+    def require_root(self) -> None:
+        """Raises HostError: making namespaces, mounts and cgroups needs root."""
+        if self.uid:
+            raise HostError(f"cannot {self.command}: only root may", hint=f"sudo pycompose {self.command} ...")
+
+
+def invocation(
+    command: str, arguments: Arguments, *, environment: Mapping[str, str], cwd: str, uid: int, console: Console
+) -> Invocation:
+    """An invocation whose places come from the environment."""
+    paths = from_environment(dict(environment), uid=uid)
+    return Invocation(command, arguments, environment, cwd, uid, paths, console)

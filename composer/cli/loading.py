@@ -1,0 +1,47 @@
+"""Compose files → what they say → what the machine is asked to do.
+
+Imports pydantic and YAML: only for the commands that cannot do without.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from composer.cli.containers import no_such_service
+from composer.cli.facts import host_facts
+from composer.cli.invocation import Invocation
+from composer.cli.project import load_request
+from composer.cli.render import problems
+from composer.loader.pipeline import load
+from composer.loader.request import Loaded
+from composer.lowering import rootfs
+from composer.lowering.desired import LoweringOptions, lower
+from composer.model.project import Project
+from composer.spec.desired import Desired
+
+
+def loaded(call: Invocation, *, services: tuple[str, ...] = (), interpolate: bool = True) -> Loaded:
+    """What the files say; warnings are printed. Raises InvalidFile with all mistakes, FileNotFound, NoSuchThing."""
+    request = replace(load_request(call), services=services, stdin=sys.stdin, interpolate=interpolate)
+    found = load(request)
+    for warning in found.warnings:
+        print(problems.of_file(warning, colour=call.console.colour_error), file=sys.stderr)
+    check_services(found.project, services)
+    return found
+
+
+def check_services(project: Project, services: tuple[str, ...]) -> None:
+    """Raises NoSuchThing for a service that the files do not have."""
+    known = (*project.services, *project.disabled_services)
+    for service in services:
+        if service not in known:
+            raise no_such_service(service, known)
+
+
+def lowered(found: Loaded, *, scale: Mapping[str, int] | None = None) -> Desired:
+    """What the machine is asked to do, with other numbers of containers for some services. Raises NoSuchThing."""
+    check_services(found.project, tuple(scale or ()))
+    host = host_facts(rootfs.paths(found.project))
+    return lower(found.project, host=host, options=LoweringOptions(scale=dict(scale or {})))

@@ -1,0 +1,216 @@
+"""A one-off container in the foreground: this process is its launcher and its keeper.
+
+    made ──► record "created" ──► runtime.container.start ──► record "running" ──► waited for ──► record "exited"
+                                                                                        └──► --rm: all removed
+
+Nobody else looks after it: it is not restarted, not probed, and its output goes where ours goes. Beyond this module:
+what it is made of (lowering), and one-offs in the background (the supervisor's).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+
+from composer import images
+from composer.cli.containers import containers
+from composer.cli.foreground import Foreground, exit_code
+from composer.cli.invocation import Invocation
+from composer.cli.render import human
+from composer.errors import Conflict, HostError
+from composer.linux.process import start_time
+from composer.planner.observed import State
+from composer.runtime import container, exits
+from composer.runtime.cgroup import control, kill, location, oom
+from composer.runtime.cgroup.location import Location
+from composer.runtime.container import Started
+from composer.runtime.launch import Launch, Stdio
+from composer.spec import codec
+from composer.spec.container import ContainerSpec, Join
+from composer.spec.fingerprint import fingerprint
+from composer.spec.policy import Policy
+from composer.store import atomic, observe, records
+from composer.store.paths import ProjectPaths
+from composer.store.records import ContainerRecord
+
+
+@dataclass(slots=True)
+class Oneoff:
+    """One container, from its making to its end."""
+
+    call: Invocation
+    paths: ProjectPaths
+    record: ContainerRecord
+
+    def run(self) -> int:
+        """Start it and wait for it; its exit code. Raises PycomposeError: it could not be started."""
+        where = location.prepare(self.record.spec.project)
+        self._save()
+        try:
+            launch = self._launch()
+            # for a supervisor that takes over should we be killed
+            atomic.replace(f"{launch.state}/launch.json", codec.dumps(launch).encode(errors="surrogateescape"))
+            started = container.start(launch, where=where)
+        except BaseException:
+            self.remove()
+            _remove_empty_cgroups(where)
+            raise
+        try:
+            return self._wait(started)
+        finally:
+            control.remove(started.cgroup)
+            _remove_empty_cgroups(where)
+
+    def remove(self) -> None:
+        """Forget it. Raises HostError."""
+        name = self.record.spec.name
+        container.remove(self.paths.bundle(name), self.paths.state(name))
+        # a project that was made for this container goes with it; rmdir(2) refuses while there is anything else
+        for directory in (self.paths.bundles, self.paths.containers, self.paths.run):
+            _remove_if_empty(directory)
+
+    def _launch(self) -> Launch:
+        spec = self.record.spec
+        return Launch(
+            spec=spec,
+            lower=self._lower(spec),
+            bundle=self.paths.bundle(spec.name),
+            state=self.paths.state(spec.name),
+            cache=self.call.paths.cache,
+            hidden=(self.call.paths.run, self.call.paths.root),
+            joins=tuple(self._joins(spec)),
+            stdio=Stdio.PTY if spec.process.tty else Stdio.INHERIT,
+        )
+
+    def _lower(self, spec: ContainerSpec) -> str:
+        with _unpacking() as progress:
+            layer = images.resolve(spec.rootfs, store_root=self.call.paths.root, progress=progress)
+        for warning in layer.warnings:
+            print(f"pycompose: {warning}", file=sys.stderr)
+        self.record = replace(self.record, layer=layer.digest or "")
+        return layer.path
+
+    def _joins(self, spec: ContainerSpec) -> Iterator[tuple[str, int, int]]:
+        """Whose namespaces it lives in."""
+        running = {it.spec.name: it for it in containers(self.paths) if it.pid}
+        for field in fields(spec.namespaces):
+            namespace = getattr(spec.namespaces, field.name)
+            if isinstance(namespace, Join):
+                joined = running.get(namespace.container)
+                if joined is None:
+                    what = f"it shares the {field.name} namespace of {namespace.container}, which is not running"
+                    raise HostError(f"cannot start container {spec.name}: {what}")
+                yield field.name, joined.pid, joined.start_time
+
+    def _wait(self, started: Started) -> int:
+        for warning in started.warnings:
+            print(f"pycompose: {warning}", file=sys.stderr)
+        self._note_start(started)
+        foreground = Foreground(
+            started.pidfd,
+            master=started.pty_master,
+            reads_input=self.record.spec.process.stdin_open,
+            kill=lambda: kill.kill(started.cgroup),
+        )
+        status = foreground.wait()
+        kill.kill(started.cgroup)  # whatever it left behind ends with it
+        self._note_end(started, status)
+        if self.record.oom_killed:
+            _tell_out_of_memory(self.record.spec)
+        return exit_code(status)
+
+    def _note_start(self, started: Started) -> None:
+        self._save(
+            state=State.RUNNING,
+            boot_id=observe.boot_id(),
+            pid=started.pid,
+            start_time=started.start_time,
+            cgroup=started.cgroup.directories,
+            started_ns=time.time_ns(),
+            keeper_pid=os.getpid(),
+            keeper_start_time=start_time(os.getpid()),
+        )
+
+    def _note_end(self, started: Started, status: int) -> None:
+        end = exits.describe(
+            pid=started.pid,
+            start_time=started.start_time,
+            status=status,
+            oom_kills=oom.oom_kills(started.cgroup),
+            finished_ns=time.time_ns(),
+        )
+        self._save(
+            state=State.EXITED,
+            pid=0,
+            start_time=0,
+            keeper_pid=0,
+            keeper_start_time=0,
+            cgroup=(),
+            exit_code=end.exit_code,
+            oom_killed=end.oom_killed,
+            oom_kills=end.oom_kills,
+            finished_ns=end.finished_ns,
+        )
+
+    def _save(self, **changes: object) -> None:
+        self.record = replace(self.record, **changes)  # type: ignore[arg-type]  # mypy does not know which fields
+        records.save(self.paths, self.record)
+
+
+def new(call: Invocation, spec: ContainerSpec, policy: Policy) -> Oneoff:
+    """A container to be. Raises Conflict: its name is taken."""
+    paths = call.paths.project(spec.project)
+    if os.path.lexists(paths.state(spec.name)):
+        hint = "choose another with --name, or remove that one: `pycompose rm`"
+        raise Conflict(f"cannot make container {spec.name}: there is one of this name", hint=hint)
+    record = ContainerRecord(
+        id=os.urandom(32).hex(),
+        spec=spec,
+        policy=policy,
+        fingerprint=fingerprint(spec, policy),
+        state=State.CREATED,
+        created_ns=time.time_ns(),
+    )
+    return Oneoff(call, paths, record)
+
+
+@contextmanager
+def _unpacking() -> Iterator[images.Progress | None]:
+    """How far the unpacking of an archive is, where a person is watching."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    drawn = False
+
+    def show(done: int, total: int) -> None:
+        nonlocal drawn
+        drawn = True
+        share = f" {100 * done // total}%" if total else ""
+        print(f"\rUnpacking the root file system{share} ({human.binary_size(done)})\x1b[K", end="", file=sys.stderr)
+
+    yield show
+    if drawn:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _tell_out_of_memory(spec: ContainerSpec) -> None:
+    limit = f" (limit {human.binary_size(spec.resources.memory)})" if spec.resources.memory else ""
+    print(f"pycompose: {spec.name} was killed: out of memory{limit}", file=sys.stderr)
+
+
+def _remove_empty_cgroups(where: Location) -> None:
+    """The project's cgroups go with its last container; rmdir(2) refuses while another has one in them."""
+    for tree in where.trees:
+        if tree.path:
+            _remove_if_empty(tree.project)
+
+
+def _remove_if_empty(directory: str) -> None:
+    try:
+        os.rmdir(directory)
+    except OSError:
+        pass

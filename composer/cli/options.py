@@ -1,0 +1,80 @@
+"""What a command accepts, as values: the parser, the help texts and the shell completions are made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. Without a `metavar` it is a switch."""
+
+    name: str  # --wait-timeout
+    short: str = ""  # -t
+    metavar: str = ""
+    help: str = ""
+    repeat: bool = False
+    number: bool = False
+    choices: tuple[str, ...] = ()
+    hidden: bool = False  # accepted, not shown
+
+    @property
+    def key(self) -> str:
+        """How the parsed arguments call it: wait-timeout."""
+        return self.name.removeprefix("--")
+
+
+def switch(name: str, short: str = "", *, help: str, hidden: bool = False) -> Option:
+    """An option that is there or not."""
+    return Option(name, short, help=help, hidden=hidden)
+
+
+def text(
+    name: str, short: str = "", *, metavar: str, help: str, choices: tuple[str, ...] = (), hidden: bool = False
+) -> Option:
+    """An option with a value; the last one given counts."""
+    return Option(name, short, metavar, help, choices=choices, hidden=hidden)
+
+
+def number(name: str, short: str = "", *, metavar: str, help: str) -> Option:
+    """An option with a whole number."""
+    return Option(name, short, metavar, help, number=True)
+
+
+def texts(name: str, short: str = "", *, metavar: str, help: str, choices: tuple[str, ...] = ()) -> Option:
+    """An option that may be given several times."""
+    return Option(name, short, metavar, help, repeat=True, choices=choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What one command accepts. Operands are what is left when the options are taken out."""
+
+    operands: str  # as the usage line says it: "[SERVICE...]"
+    example: str
+    options: tuple[Option, ...] = ()
+    at_least: int = 0  # operands
+    at_most: int | None = None
+    stops_at_operand: bool = False  # the first operand ends the options: the rest is another program's command line
+    completes: str = ""  # what operands are: "services", "commands", or words to choose from
+
+
+GLOBAL = (
+    texts("--file", "-f", metavar="FILE", help="Compose file, several are merged; - is standard input"),
+    text("--project-name", "-p", metavar="NAME", help="Name of the project"),
+    text("--project-directory", metavar="DIR", help="What paths are relative to (default: where the first file is)"),
+    texts("--env-file", metavar="FILE", help="Where variables of the files come from, beside the environment"),
+    texts("--profile", metavar="NAME", help="Make the services of a profile active"),
+    text(
+        "--progress",
+        metavar="MODE",
+        choices=("auto", "tty", "plain", "json", "quiet"),
+        help="How progress is shown: auto, tty, plain, json or quiet",
+    ),
+    text("--ansi", metavar="WHEN", choices=("never", "always", "auto"), help="Colours: never, always or auto"),
+    switch("--dry-run", help="Print what would be done, and why, and do nothing"),
+    switch("--help", "-h", help="Explain the command"),
+    switch("--version", "-v", help="Print the version"),
+    Option("--compatibility", hidden=True),
+    Option("--parallel", metavar="N", number=True, hidden=True),
+)

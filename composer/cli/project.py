@@ -1,0 +1,161 @@
+"""Which project a command is about, found without reading YAML where that can be.
+
+In this order:
+1. `-p`, else COMPOSE_PROJECT_NAME in the environment or in `.env`;
+2. the project on disk that was last brought up from the files meant here (-f, COMPOSE_FILE, or the nearest upward);
+3. the `name:` at the top level of the last of those files that has one, read as one line of text;
+4. the name of the directory.
+
+Only a `name:` that contains a variable needs the loader. A project that runs is thus found although its file has
+become invalid, and `ps` answers without importing what reads Compose files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+
+from composer.cli.invocation import Invocation
+from composer.errors import FileNotFound, NoSuchThing
+from composer.loader.discover import STDIN, discover, project_name
+from composer.loader.nearest import nearest
+from composer.loader.problems import Problems
+from composer.loader.request import LoadRequest
+from composer.store.paths import ProjectPaths
+
+_NAME_LINE = re.compile(rb"^name:[ \t]*([\"']?)([^\s\"'#]+)\1[ \t]*(?:#.*)?\r?$", re.M)
+_DOTENV_NAME = re.compile(r"^(?:export\s+)?COMPOSE_PROJECT_NAME=[\"']?([^\s\"'#]+)", re.M)
+
+
+def load_request(call: Invocation) -> LoadRequest:
+    """What the loader is asked for this command line."""
+    arguments = call.arguments
+    return LoadRequest(
+        cwd=call.cwd,
+        environment=call.environment,
+        files=arguments.texts("file"),
+        project_name=arguments.text("project-name"),
+        project_directory=arguments.text("project-directory"),
+        env_files=arguments.texts("env-file"),
+        profiles=arguments.texts("profile"),
+    )
+
+
+def name_of_project(call: Invocation) -> str:
+    """The project meant. Raises PycomposeError: no file and no name is given."""
+    request = load_request(call)
+    environment = {**_from_dotenv(call), **call.environment}
+    if request.project_name or environment.get("COMPOSE_PROJECT_NAME"):
+        return project_name(request, environment=environment, in_file=None, directory=call.cwd)
+    try:
+        found = discover(request, environment=environment, problems=Problems())
+    except FileNotFound as error:
+        raise _or_name_one(error, call) from None
+    _refuse_missing(found.files, call)
+    in_file = next(filter(None, map(_name_in_file, reversed(found.files))), None)
+    if in_file is not None and "$" in in_file:
+        in_file = _interpolated_name(request)
+    name = project_name(request, environment={}, in_file=in_file, directory=found.directory)
+    recorded = [project for project in projects(call) if _files(call, project) == found.files]
+    return recorded[0] if recorded and name not in recorded else name
+
+
+def existing_project(call: Invocation, *, or_empty: bool = False) -> ProjectPaths:
+    """The places of the project meant. Raises NoSuchThing: nothing of it is there.
+
+    `or_empty`: one that is known from its files and not up yet is a project without containers.
+    """
+    name = name_of_project(call)
+    paths = call.paths.project(name)
+    if not os.path.isdir(paths.run) and not (or_empty and not is_named(call)):
+        raise no_such_project(call, name)
+    return paths
+
+
+def is_named(call: Invocation) -> bool:
+    """Whether somebody wrote the project's name, and may have misspelt it."""
+    return bool(call.arguments.text("project-name") or call.environment.get("COMPOSE_PROJECT_NAME"))
+
+
+def no_such_project(call: Invocation, name: str) -> NoSuchThing:
+    known = list(projects(call))
+    near = nearest(name, known)
+    if near is not None:
+        hint = f"did you mean {near}?"
+    elif known:
+        hint = f"there are {', '.join(known)}"
+    else:
+        hint = "`pycompose up` makes it"
+    return NoSuchThing(f'there is no project "{name}"', hint=hint)
+
+
+def projects(call: Invocation) -> Iterator[str]:
+    """The projects on disk, by name."""
+    try:
+        names = sorted(os.listdir(call.paths.run))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    yield from (name for name in names if os.path.isdir(f"{call.paths.run}/{name}"))
+
+
+def desired_tree(paths: ProjectPaths) -> dict[str, object]:
+    """What was last asked of a project, as plain JSON data; empty where that is not known."""
+    try:
+        with open(paths.desired, "rb") as file:
+            tree = json.loads(file.read().decode(errors="surrogateescape"))  # paths may be any bytes
+    except (OSError, ValueError):
+        return {}
+    return tree if isinstance(tree, dict) else {}
+
+
+def config_files(paths: ProjectPaths) -> tuple[str, ...]:
+    """The Compose files a project was last brought up from."""
+    files = desired_tree(paths).get("config_files", ())
+    return tuple(map(str, files)) if isinstance(files, list) else ()
+
+
+def _refuse_missing(files: tuple[str, ...], call: Invocation) -> None:
+    """A file that was named must be there, unless a project that was brought up from it still is."""
+    for path in files:
+        if path != STDIN and not os.path.exists(path) and all(_files(call, name) != files for name in projects(call)):
+            raise FileNotFound(f"cannot read the Compose file {path}: there is no such file")
+
+
+def _files(call: Invocation, project: str) -> tuple[str, ...]:
+    return config_files(call.paths.project(project))
+
+
+def _from_dotenv(call: Invocation) -> dict[str, str]:
+    named = call.arguments.texts("env-file") or (".env",)
+    for path in reversed(named):
+        try:
+            with open(os.path.join(call.cwd, path), encoding="utf-8", errors="surrogateescape") as file:
+                found = _DOTENV_NAME.search(file.read())
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            continue
+        if found:
+            return {"COMPOSE_PROJECT_NAME": found[1]}
+    return {}
+
+
+def _name_in_file(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            match = _NAME_LINE.search(file.read())
+    except OSError:
+        return None  # the loader, where one is needed, says what is wrong with it
+    return match[2].decode(errors="surrogateescape") if match else None
+
+
+def _interpolated_name(request: LoadRequest) -> str:
+    from composer.loader.pipeline import load
+
+    return load(request).project.name
+
+
+def _or_name_one(error: FileNotFound, call: Invocation) -> FileNotFound:
+    known = ", ".join(projects(call))
+    hint = f"name a project with -p: there are {known}" if known else error.hint
+    return FileNotFound(error.message, hint=hint)

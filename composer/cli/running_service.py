@@ -1,0 +1,78 @@
+"""`run SERVICE`: a container beside those of the service, with what the command line changes about it."""
+
+from __future__ import annotations
+
+from composer.cli import running
+from composer.cli.commands.exec import variables
+from composer.cli.facts import host_facts
+from composer.cli.invocation import Invocation
+from composer.cli.loading import loaded, lowered
+from composer.cli.operation import perform
+from composer.cli.quantities import processors, size
+from composer.control.messages import Up
+from composer.errors import UsageError
+from composer.loader.request import Loaded
+from composer.lowering import capabilities, names, rootfs
+from composer.lowering.desired import OneoffOverrides, oneoff
+from composer.model.project import Project
+from composer.planner.options import UpOptions
+
+
+def run(call: Invocation) -> int:
+    service, *argv = call.operands
+    found = loaded(call, services=(service,))
+    if not call.arguments.switch("no-deps"):
+        _start_dependencies(call, found, service)
+    spec, policy = oneoff(
+        _changed(found.project, service, call),
+        service,
+        host=host_facts(rootfs.paths(found.project)),
+        overrides=_overrides(call, found.project, service, tuple(argv)),
+    )
+    return running.start(call, spec, policy)
+
+
+def _start_dependencies(call: Invocation, found: Loaded, service: str) -> None:
+    """What the service depends on runs, is healthy or has ended well before the container starts."""
+    needed = tuple(found.project.services[service].depends_on)
+    if needed:
+        perform(call, found.project.name, Up(lowered(found), UpOptions(services=needed, no_recreate=True, wait=True)))
+
+
+def _overrides(call: Invocation, project: Project, service: str, argv: tuple[str, ...]) -> OneoffOverrides:
+    given = call.arguments
+    return OneoffOverrides(
+        name=given.text("name") or names.oneoff(project.name, service, running.suffix()),
+        argv=argv or None,
+        entrypoint=running.entrypoint(call),
+        env=tuple(variables(given.texts("env"), call)),
+        user=given.text("user"),
+        cwd=given.text("workdir"),
+        binds=running.binds(call),
+        labels=running.labels(call),
+        tty=running.terminal(call),
+        stdin_open=running.reads_input(call),
+    )
+
+
+def _changed(project: Project, service: str, call: Invocation) -> Project:
+    """The project with those of the service's keys that the command line sets."""
+    given = call.arguments
+    file = project.services[service]
+    for option in ("cap-add", "cap-drop"):
+        for name in capabilities.unknown(given.texts(option)):
+            raise UsageError(f'--{option}: "{name}" is not a capability', hint="write a name such as NET_ADMIN, or ALL")
+    memory, cpus = given.text("mem") or given.text("memory"), given.text("cpus")
+    said = {
+        "mem_limit": size(memory, option="--mem") if memory else None,
+        "cpus": processors(cpus, option="--cpus") if cpus else None,
+        "cpuset": given.text("cpuset"),
+        "cpu_shares": given.number("cpu-shares"),
+        "hostname": given.text("hostname"),
+        "read_only": given.switch("read-only") or None,
+        "privileged": given.switch("privileged") or None,
+        "cap_add": (*file.cap_add, *given.texts("cap-add")),
+        "cap_drop": (*file.cap_drop, *given.texts("cap-drop")),
+    }
+    changed = file.model_copy(update={key: value for key, value in said.items() if value is not None})
+    return project.model_copy(update={"services": {**project.services, service: changed}})

@@ -1,0 +1,91 @@
+"""What `up`, `create` and `scale` have in common: the options that say what to recreate, and the way to a plan."""
+
+from __future__ import annotations
+
+from composer.cli.changing import observed, print_plan, timeout_ns
+from composer.cli.invocation import Invocation
+from composer.cli.operation import perform
+from composer.cli.options import switch, text, texts
+from composer.control.messages import Up
+from composer.errors import UsageError
+from composer.planner.options import UpOptions
+from composer.planner.reconcile import reconcile
+from composer.spec.desired import Desired
+from composer.spec.rootfs import Archive
+
+CREATION = (
+    switch("--force-recreate", help="Make containers anew though nothing about them has changed"),
+    switch("--no-recreate", help="Leave containers that exist as they are"),
+    switch("--remove-orphans", help="Remove containers of services that the files no longer have"),
+    texts("--scale", metavar="SERVICE=NUM", help="How many containers of a service, whatever the files say"),
+)
+
+# Options of docker compose about images, which are not here yet: scripts that give them go on working
+WITHOUT_EFFECT = (
+    switch("--build", help="No effect", hidden=True),
+    switch("--no-build", help="No effect", hidden=True),
+    text("--pull", metavar="WHEN", help="No effect", hidden=True),
+    switch("--quiet-pull", help="No effect", hidden=True),
+    switch("--quiet-build", help="No effect", hidden=True),
+    switch("--renew-anon-volumes", "-V", help="No effect", hidden=True),
+    switch("--yes", "-y", help="No effect", hidden=True),
+    switch("--menu", help="No effect", hidden=True),
+)
+_WORTH_A_WORD = ("build", "pull", "renew-anon-volumes", "menu")
+
+
+def options_of(call: Invocation, *, services: tuple[str, ...], start: bool = True, wait: bool = False) -> UpOptions:
+    """The options of the plan. Raises UsageError for two that exclude each other."""
+    given = call.arguments
+    exclude(call, "no-recreate", ("force-recreate", "always-recreate-deps"))
+    return UpOptions(
+        services=services,
+        no_deps=given.switch("no-deps"),
+        force_recreate=given.switch("force-recreate"),
+        no_recreate=given.switch("no-recreate"),
+        always_recreate_deps=given.switch("always-recreate-deps"),
+        remove_orphans=given.switch("remove-orphans"),
+        start=start,
+        wait=wait,
+    )
+
+
+def exclude(call: Invocation, key: str, others: tuple[str, ...]) -> None:
+    """Raises UsageError if an option was given along with one it excludes."""
+    if not call.arguments.values.get(key):
+        return
+    for other in others:
+        if call.arguments.values.get(other):
+            raise UsageError(f"--{key} and --{other} exclude each other")
+
+
+def ineffective(call: Invocation) -> str:
+    """A word about options that were accepted and do nothing; "" where there are none."""
+    given = [f"--{key}" for key in _WORTH_A_WORD if call.arguments.values.get(key)]
+    return f"{' and '.join(given)} {'has' if len(given) == 1 else 'have'} no effect here" if given else ""
+
+
+def show_plan(call: Invocation, desired: Desired, options: UpOptions) -> int:
+    """What `up` would do."""
+    there = observed(call.paths.project(desired.project), layers=_layers(call, desired))
+    print_plan(call, reconcile(desired, there, options=options))
+    return 0
+
+
+def _layers(call: Invocation, desired: Desired) -> dict[str, str]:
+    """What the archives hold now, where that is known without unpacking them."""
+    from composer.images import current_digest
+
+    sources = {spec.rootfs for service in desired.services for spec in service.containers}
+    archives = [source for source in sources if isinstance(source, Archive)]
+    digests = {source.path: current_digest(source, store_root=call.paths.root) for source in archives}
+    return {path: digest for path, digest in digests.items() if digest is not None}
+
+
+def converge(call: Invocation, desired: Desired, options: UpOptions) -> int:
+    """Do it and do not stay."""
+    if call.arguments.switch("dry-run"):
+        return show_plan(call, desired, options)
+    call.require_root()
+    perform(call, desired.project, Up(desired, options, timeout_ns=timeout_ns(call)))
+    return 0
