@@ -26,7 +26,6 @@ from composer.linux.process import start_time
 from composer.planner.observed import State
 from composer.runtime import container, exits
 from composer.runtime.cgroup import control, kill, location, oom
-from composer.runtime.cgroup.location import Location
 from composer.runtime.container import Started
 from composer.runtime.launch import Launch, Stdio
 from composer.spec import codec
@@ -57,13 +56,13 @@ class Oneoff:
             started = container.start(launch, where=where)
         except BaseException:
             self.remove()
-            _remove_empty_cgroups(where)
+            control.remove_empty(where)
             raise
         try:
             return self._wait(started)
         finally:
             control.remove(started.cgroup)
-            _remove_empty_cgroups(where)
+            control.remove_empty(where)
 
     def remove(self) -> None:
         """Forget it. Raises HostError."""
@@ -200,13 +199,6 @@ def _unpacking() -> Iterator[images.Progress | None]:
 def _tell_out_of_memory(spec: ContainerSpec) -> None:
     limit = f" (limit {human.binary_size(spec.resources.memory)})" if spec.resources.memory else ""
     print(f"pycompose: {spec.name} was killed: out of memory{limit}", file=sys.stderr)
-
-
-def _remove_empty_cgroups(where: Location) -> None:
-    """The project's cgroups go with its last container; rmdir(2) refuses while another has one in them."""
-    for tree in where.trees:
-        if tree.path:
-            _remove_if_empty(tree.project)
 
 
 def _remove_if_empty(directory: str) -> None:

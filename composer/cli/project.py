@@ -65,11 +65,13 @@ def name_of_project(call: Invocation) -> str:
 def existing_project(call: Invocation, *, or_empty: bool = False) -> ProjectPaths:
     """The places of the project meant. Raises NoSuchThing: nothing of it is there.
 
-    `or_empty`: one that is known from its files and not up yet is a project without containers.
+    `or_empty`: one that is known from its files and not up yet is a project without containers. A name alone may be
+    misspelt; a name beside `-f` is what the project of that file is to be called.
     """
     name = name_of_project(call)
     paths = call.paths.project(name)
-    if not os.path.isdir(paths.run) and not (or_empty and not is_named(call)):
+    known = call.arguments.texts("file") or not is_named(call)
+    if not os.path.isdir(paths.run) and not (or_empty and known):
         raise no_such_project(call, name)
     return paths
 

@@ -266,8 +266,15 @@ def remove_project(where: Location) -> None:
     left = [directory for cgroup in leftovers(where) for directory in cgroup.distinct()]
     own = [tree.project for tree in where.trees if tree.path]
     _remove_trees([*left, *own], what=f"the cgroups of project {where.project}")
-    for directory in own:
-        _remove_if_empty(os.path.dirname(directory))
+    remove_empty(where)
+
+
+def remove_empty(where: Location) -> None:
+    """Remove the project's own cgroups unless a container is in them: rmdir(2) refuses then. Raises HostError."""
+    for tree in where.trees:
+        if tree.path:
+            _remove_if_empty(tree.project)
+            _remove_if_empty(os.path.dirname(tree.project))
 
 
 def _remove_if_empty(directory: str) -> None:
