@@ -26,6 +26,7 @@ _NUMBERS = {
     "capset": (126, 91),
     "keyctl": (250, 219),
     "pivot_root": (155, 41),
+    "rt_sigaction": (13, 134),
     "seccomp": (317, 277),
     # From 424 on, all architectures share one table (Linux 5.1).
     "pidfd_send_signal": (424, 424),

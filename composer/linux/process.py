@@ -22,6 +22,9 @@ QUERY_PERSONALITY = 0xFFFFFFFF
 
 SIG_SETMASK = 2
 LAST_SIGNAL = 64
+LIBRARY_SIGNALS = (32, 33)  # the C library's own (SIGCANCEL, SIGSETXID of nptl(7)): it refuses to touch them
+SIZE_OF_KERNEL_SIGSET_T = 8  # bytes
+DEFAULT_ACTION = bytes(32)  # struct kernel_sigaction: SIG_DFL, no flags, an empty mask
 SIZE_OF_SIGSET_T = 128  # bytes, of the C library; the kernel uses the first eight
 
 START_TIME_FIELD = 22  # of /proc/PID/stat, proc_pid_stat(5), counted from 1
@@ -30,6 +33,7 @@ COMMAND_LINE_FIELDS = (48, 49)  # arg_start, arg_end
 _close_range = system_call("close_range", ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
 _personality = libc_function("personality", ctypes.c_ulong)
 _sigprocmask = libc_function("sigprocmask", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+_rt_sigaction = system_call("rt_sigaction", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
 _signal = libc["signal"]
 _signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
 _signal.restype = ctypes.c_void_p
@@ -49,10 +53,13 @@ def reset_signals() -> None:
 
     execve keeps ignored signals ignored, and Python ignores SIGPIPE and SIGXFSZ: without this a container's
     `yes | head` never ends. The C library is called and not `signal.signal`, which knows only its own handlers
-    and costs ten times as much.
+    and costs ten times as much. Its own two signals are ignored in whatever posix_spawn(3) of glibc started, as
+    make(1) does, and only the kernel will give them back.
     """
     for number in range(1, LAST_SIGNAL + 1):
-        _signal(number, None)  # fails for SIGKILL, SIGSTOP and the C library's own two, which is right
+        _signal(number, None)  # fails for SIGKILL and SIGSTOP, which is right, and for the library's own
+    for number in LIBRARY_SIGNALS:
+        _rt_sigaction(number, DEFAULT_ACTION, None, SIZE_OF_KERNEL_SIGSET_T)
     _sigprocmask(SIG_SETMASK, bytes(SIZE_OF_SIGSET_T), None)
 
 
