@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -29,14 +30,15 @@ class Unreadable(ValueError):
         self.known = known
 
 
-class TextValue:
+class TextValue(ABC):
     """A frozen value that is written as one text; `str()` of it is a text that reads back the same."""
 
     __slots__ = ()
 
     @classmethod
+    @abstractmethod
     def parse(cls, text: str) -> Self:
-        raise NotImplementedError
+        """The value that a text means. Raises Unreadable."""
 
     @classmethod
     def of(cls, value: object) -> Self:
