@@ -154,8 +154,9 @@ class _Session:
                 self.shown.say(f"{label(record)} {_end(record)}")
 
     def _stop(self) -> None:
-        services, timeout_ns = self.attachment.services, self.attachment.operation.timeout_ns
-        stop = Stop(services, timeout_ns=timeout_ns)
+        services, operation = self.attachment.services, self.attachment.operation
+        # The supervisor may not have come so far as to know these services.
+        stop = Stop(services, timeout_ns=operation.timeout_ns, desired=operation.desired)
         try:
             for _ in asked(self.peer, stop, shown=self.shown, waiting=self._wait_for_answers):
                 pass

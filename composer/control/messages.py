@@ -55,10 +55,11 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop containers and keep them."""
+    """Stop containers and keep them. `desired` is the files' state if read: it may name what nobody has made yet."""
 
     services: tuple[str, ...] = ()
     timeout_ns: Timeout = None
+    desired: Desired | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class Operations:
 
     async def _stop(self, session: Session, stop: Stop) -> Done:
         def planner(desired: Desired, observed: Observed) -> Plan:
-            return plans.stop_plan(desired, observed, services=stop.services)
+            return plans.stop_plan(stop.desired or desired, observed, services=stop.services)
 
         return await self._take_down(session, planner, timeout_ns=stop.timeout_ns)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from composer import errors
-from composer.control.messages import Notice, Queued, StepDone, StepFailed, Up
+from composer.control.messages import Done, Notice, Queued, StepDone, StepFailed, Stop, Up
 from composer.planner.observed import HealthStatus, State
 from composer.planner.options import UpOptions
 from composer.spec.desired import Condition, Dependency
@@ -194,3 +194,10 @@ def test_a_second_client_is_told_who_is_busy_and_down_ends_an_up_that_waits(shop
         second.down()
     first.join()
     assert [error.message.endswith("has taken over") for error in failures] == [True]
+
+
+def test_a_stop_may_name_what_nobody_has_made_yet(shop: Shop) -> None:
+    """Ctrl-C in an `up` that has not come so far: there is nothing to stop, and nothing wrong with that."""
+    with pytest.raises(errors.PycomposeError, match='no such service: "web"'):
+        shop.request(Stop(("web",)))
+    assert shop.request(Stop(("web",), desired=shop.desired(shop.service("web"))))[-1] == Done()
