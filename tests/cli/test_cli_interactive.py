@@ -67,6 +67,7 @@ def test_a_command_in_a_container(shells: Pycompose) -> None:
         person.read_until("# ")
         person.type("stty size; echo $GREETING; pwd\r")
         person.read_until("20 50\r\nhello\r\n/tmp\r\n")
+        person.read_until("# ")  # until then the terminal itself would take the end of file, and the shell never see it
         person.type("\x04")
         assert person.wait() == 0
         assert person.is_as_before()
