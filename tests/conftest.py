@@ -85,10 +85,9 @@ def _mounts() -> set[str]:
 def _cgroups() -> set[str]:
     if SHARED_MACHINE:
         return set()
-    roots = [
-        Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line
-    ]
-    return {str(directory) for root in roots for directory in root.glob("pycompose*/**")}
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line]
+    tops = [top for fields in mounts for top in Path(fields[4]).glob("pycompose*")]
+    return {directory for top in tops for directory, _, _ in os.walk(top)}  # what goes meanwhile is passed over
 
 
 def _descriptors() -> set[str]:

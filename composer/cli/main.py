@@ -16,7 +16,6 @@ from composer.cli.invocation import Console, Invocation, invocation
 from composer.cli.options import GLOBAL, Command
 from composer.cli.parse import Arguments, parse, split
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -31,7 +30,7 @@ class CommandModule(Protocol):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `pycompose` with these words, by default those of the process."""
+    """Run `pycompose` with these words, by default those of the process. KeyboardInterrupt is the caller's."""
     _open_streams()
     arguments = Arguments()
     try:
@@ -42,8 +41,6 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()  # `pycompose logs | head`: nobody reads on
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except OSError as error:
         return _tell(_host_error(error), arguments)
     return status

@@ -51,6 +51,8 @@ class Start:
     """Start containers that exist, dependencies first; () is all services."""
 
     services: tuple[str, ...] = ()
+    wait: bool = False  # done when they are running, healthy or through
+    wait_timeout_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from composer.errors import InvalidFile, NoSuchThing
 from composer.spec.container import ContainerSpec, Join
-from composer.spec.desired import Dependency, Desired, Service
+from composer.spec.desired import Condition, Dependency, Desired, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ class Graph:
             for edge in edges:
                 if edge.service == service:
                     yield name, edge
+
+    def goal(self, service: Service) -> Condition:
+        """What a service must have reached for `--wait`: a one-shot that others wait for must be through."""
+        if any(edge.condition is Condition.COMPLETED for _, edge in self.dependents(service.name)):
+            return Condition.COMPLETED
+        return Condition.HEALTHY if service.policy.health else Condition.STARTED
 
     def all_dependents(self, service: str) -> frozenset[str]:
         """Who depends on a service, directly or through others."""

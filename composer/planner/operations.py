@@ -30,14 +30,18 @@ from composer.planner.verdicts import ALIVE, existing
 from composer.spec.desired import Condition, Dependency, Desired
 
 
-def start_plan(desired: Desired, observed: Observed, *, services: tuple[str, ...] = ()) -> Plan:
-    """Start what is stopped, with what it depends on, in dependency order. Raises NoSuchThing."""
+def start_plan(desired: Desired, observed: Observed, *, services: tuple[str, ...] = (), wait: bool = False) -> Plan:
+    """Start what is stopped, with what it depends on, in dependency order. Raises NoSuchThing.
+
+    With `wait`, the plan ends when the services named are running, healthy or through.
+    """
     graph = Graph.of(desired)
     named = dependencies.selected(desired, services)
     for name in services:
         if not existing(observed, name):
             raise NoSuchThing(f"cannot start service {name}: it has no container", hint="`pycompose up` makes one")
-    return _Forward(desired, observed, graph=graph).write(graph.closure(named), _started)
+    forward = _Forward(desired, observed, graph=graph)
+    return forward.write(graph.closure(named), _started, waiting_for=named if wait else frozenset())
 
 
 def restart_plan(desired: Desired, observed: Observed, *, options: RestartOptions) -> Plan:
@@ -148,7 +152,13 @@ class _Forward:
         self._steps: dict[str, list[int]] = {}
         self._awaited: dict[tuple[str, Condition, bool], int] = {}
 
-    def write(self, services: frozenset[str], decide: Callable[[ObservedContainer], tuple[Action, str] | None]) -> Plan:
+    def write(
+        self,
+        services: frozenset[str],
+        decide: Callable[[ObservedContainer], tuple[Action, str] | None],
+        *,
+        waiting_for: frozenset[str] = frozenset(),
+    ) -> Plan:
         for name in self._graph.order():
             decisions = [decide(there) for there in existing(self._observed, name)] if name in services else []
             after = (
@@ -157,15 +167,21 @@ class _Forward:
             self._steps[name] = [
                 self._draft.add(action, cause=cause, after=after) for action, cause in filter(None, decisions)
             ]
+        for name in self._graph.order():
+            if name in waiting_for and existing(self._observed, name):
+                self._await(name, self._graph.goal(self._services[name]), required=True, cause="--wait")
         return self._draft.plan()
 
     def _gate(self, name: str, edge: Dependency) -> Iterable[int]:
         steps = self._steps[edge.service]
         if not steps or (edge.condition is Condition.STARTED and edge.required):
             return steps
-        key = (edge.service, edge.condition, edge.required)
+        return (self._await(edge.service, edge.condition, required=edge.required, cause=f"{name} depends on it"),)
+
+    def _await(self, service: str, condition: Condition, *, required: bool, cause: str) -> int:
+        key = (service, condition, required)
         if key not in self._awaited:
-            containers = tuple(there.name for there in existing(self._observed, edge.service))
-            action = AwaitService(edge.service, containers, edge.condition, edge.required)
-            self._awaited[key] = self._draft.add(action, cause=f"{name} depends on it", after=steps)
-        return (self._awaited[key],)
+            containers = tuple(there.name for there in existing(self._observed, service))
+            action = AwaitService(service, containers, condition, required)
+            self._awaited[key] = self._draft.add(action, cause=cause, after=self._steps[service])
+        return self._awaited[key]

@@ -206,13 +206,8 @@ class _Writer:
     def _await_all(self, named: frozenset[str]) -> None:
         for name in self._order:
             if name in named and self._services[name].containers:
-                self._await(name, self._goal(name), required=True, cause="--wait")
-
-    def _goal(self, name: str) -> Condition:
-        """What a service must have reached for `--wait`: a one-shot that others wait for must be through."""
-        if any(edge.condition is Condition.COMPLETED for _, edge in self._graph.dependents(name)):
-            return Condition.COMPLETED
-        return Condition.HEALTHY if self._services[name].policy.health else Condition.STARTED
+                goal = self._graph.goal(self._services[name])
+                self._await(name, goal, required=True, cause="--wait")
 
 
 def _same_wait(edge: Dependency, other: Dependency) -> bool:

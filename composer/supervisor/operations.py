@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import assert_never
 
 import anyio
@@ -68,8 +69,8 @@ class Operations:
                 return await self._up(session, operation)
             case Down():
                 return await self._down(session, operation)
-            case Start(services):
-                return await self._bring_up(session, lambda d, o: plans.start_plan(d, o, services=services))
+            case Start():
+                return await self._start(session, operation)
             case Restart():
                 return await self._restart(session, operation)
             case Stop():
@@ -112,17 +113,26 @@ class Operations:
             project.want(up.desired)
             if plan.orphans:
                 session.tell(Notice(_orphans(project.name, plan.orphans)))
-            limit = None if up.wait_timeout_ns is None else up.wait_timeout_ns / _NS
-            with anyio.move_on_after(limit) as waiting:
+            with self._within(up.wait_timeout_ns):
                 await self._walk(session, plan, timeout_ns=up.timeout_ns)
-        if waiting.cancelled_caught:
-            raise errors.PycomposeError(
-                f"cannot bring up project {project.name} within {limit:g} s: {self._not_ready()}"
-            )
         return Done()
 
-    def _not_ready(self) -> str:
-        return ", ".join(f"{keeper.name} is {_state(keeper)}" for keeper in self._project.of_services(()))
+    async def _start(self, session: Session, start: Start) -> Done:
+        def planner(desired: Desired, observed: Observed) -> Plan:
+            return plans.start_plan(desired, observed, services=start.services, wait=start.wait)
+
+        with self._within(start.wait_timeout_ns):
+            return await self._bring_up(session, planner)
+
+    @contextmanager
+    def _within(self, limit_ns: int | None) -> Iterator[None]:
+        """A limit for the body. Raises PycomposeError that says how far the containers have come."""
+        limit = None if limit_ns is None else limit_ns / _NS
+        with anyio.move_on_after(limit) as waiting:
+            yield
+        if waiting.cancelled_caught:
+            states = ", ".join(f"{keeper.name} is {_state(keeper)}" for keeper in self._project.of_services(()))
+            raise errors.PycomposeError(f"cannot bring up project {self._project.name} within {limit:g} s: {states}")
 
     async def _down(self, session: Session, down: Down) -> Done:
         project = self._project

@@ -131,6 +131,16 @@ def test_start_waits_for_conditions_and_pulls_dependencies_in() -> None:
         start_plan(DESIRED, Observed(), services=("web",))
 
 
+def test_start_with_wait_ends_when_the_services_named_are_ready() -> None:
+    assert str(start_plan(DESIRED, running(DESIRED, db=State.EXITED), services=("db",), wait=True)) == lines("""
+        1. start container shop-db-1: stopped
+        2. wait until shop-db-1 is healthy: --wait [after 1]
+    """)
+    assert str(start_plan(DESIRED, RUNNING, services=("web",), wait=True)) == lines("""
+        1. wait until shop-web-1 is running: --wait
+    """)
+
+
 def test_restart_takes_along_those_that_ask_for_it() -> None:
     assert str(restart_plan(DESIRED, RUNNING, options=RestartOptions(services=("db",)))) == lines("""
         1. restart container shop-db-1: restart

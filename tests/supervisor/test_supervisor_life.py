@@ -15,7 +15,7 @@ from composer.runtime.cgroup import freeze
 from composer.runtime.cgroup.container import Cgroup
 from composer.spec.cgroup import Resources
 from composer.spec.policy import Hook, OnUnhealthy, Policy, RestartCondition, RestartPolicy, StopPolicy
-from tests.supervisor.projects import FOREVER, MILLISECOND, Shop, probe, wait_pid_gone
+from tests.supervisor.projects import FOREVER, MILLISECOND, SECOND, Shop, probe, wait_pid_gone
 
 pytestmark = pytest.mark.root
 
@@ -60,6 +60,13 @@ def test_always_restarts_a_killed_one_and_a_stop_ends_that(shop: Shop) -> None:
     assert (record.state, record.manually_stopped, record.restart_count) == (State.EXITED, True, 1)
     shop.request(Start(("web",)))
     assert (shop.record("web").state, shop.record("web").restart_count) == (State.RUNNING, 0)
+
+
+def test_a_start_may_wait_for_health_and_not_for_ever(shop: Shop) -> None:
+    shop.up(shop.service("web", policy=Policy(health=probe("test -e /tmp/well"))))
+    shop.request(Stop(("web",)))
+    with pytest.raises(errors.PycomposeError, match=r"within 0.2 s: \S*web-1 is running \(starting\)"):
+        shop.request(Start(("web",), wait=True, wait_timeout_ns=SECOND // 5))
 
 
 def test_restart_by_hand_takes_dependents_along_that_ask_for_it(shop: Shop) -> None:
