@@ -60,8 +60,10 @@ class Child(Performer):
 
 
 def join_namespaces(child: Child) -> None:
-    """Enter the namespaces of other containers."""
+    """Enter the namespaces of other containers, and take hold of the shared memory that goes with one of them."""
     namespaces.join_all(child.namespaces.joined)
+    with about("/dev/shm"):
+        child.root.shm_fd = namespaces.open_shared_memory(child.namespaces.joined)
 
 
 def set_up_network(child: Child) -> None:

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.linux.libc import AT_SYMLINK_NOFOLLOW
+from composer.linux.mount import OPEN_TREE_CLONE, open_tree
 from composer.linux.namespaces import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -124,6 +126,28 @@ def children_in_pid_namespace_of(joined: tuple[Joined, ...]) -> Iterator[None]:
             yield
         finally:
             setns(own, CLONE_NEWPID)
+    finally:
+        os.close(own)
+
+
+def open_shared_memory(joined: tuple[Joined, ...]) -> int | None:
+    """A detached copy of the /dev/shm that goes with a joined ipc namespace; None where there is no such thing.
+
+    The namespace holds System V's objects and message queues; POSIX shared memory is files of a tmpfs
+    (shm_overview(7)). A mount can be copied in its own mount namespace only, hence the visit, in the child.
+    """
+    owners = [one.pidfd for one in joined if one.flags & CLONE_NEWIPC]
+    if not owners:
+        return None
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(owners[0], CLONE_NEWNS)
+        try:
+            return open_tree("/dev/shm", flags=OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        finally:
+            setns(own, CLONE_NEWNS)
     finally:
         os.close(own)
 

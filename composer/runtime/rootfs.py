@@ -70,6 +70,7 @@ class Root:
     root_fd: int = -1
     null_fd: int = -1
     devpts_fd: int | None = None  # of a terminal that was opened beforehand
+    shm_fd: int | None = None  # of the container whose ipc namespace is shared
     binds: dict[int, int] = field(default_factory=dict)  # detached mounts by index of the spec's mount
     files: list[tuple[str, int]] = field(default_factory=list)  # (target, detached mount)
 
@@ -125,6 +126,8 @@ def _mount_one(root: Root, index: int, one: Mount) -> None:
             os.close(tree_fd)
         case Tmpfs(target="/dev"):
             _mount_dev(root)
+        case Tmpfs(target="/dev/shm") if root.shm_fd is not None:
+            _attach_and_close(root, root.shm_fd, one.target)
         case Tmpfs():
             _attach_and_close(root, mounts.open_tmpfs(one), one.target)
         case Filesystem(type="devpts") if root.devpts_fd is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from composer.linux.capability import ALL_KNOWN, CAPABILITIES, DOCKER_DEFAULT, capget, names_of
-from composer.spec.container import Host, Namespaces, Private, Unconfined
+from composer.spec.container import Host, Join, Namespaces, Private, Unconfined
 from tests.runtime.containers import CAPABILITIES as DOCKERS
 from tests.runtime.containers import Machine
 
@@ -161,9 +161,22 @@ def test_its_cgroup_shows_in_sys_read_only(machine: Machine) -> None:
     assert "Read-only file system" in ended.stderr
 
 
-def test_a_namespace_is_joined(machine: Machine) -> None:
-    from composer.spec.container import Join
+def test_shared_memory_comes_with_a_joined_ipc_namespace(machine: Machine) -> None:
+    first = machine.start("sleep", "60")
+    shared = Path(f"/proc/{first.pid}/root/dev/shm")
+    (shared / "word").write_text("hello\n")
+    ended = machine.sh(
+        "cat /dev/shm/word; echo there >/dev/shm/answer",
+        name=f"{machine.where.project}-web-2",
+        number=2,
+        joins=(("ipc", first.pid, first.start_time),),
+        namespaces=Namespaces(ipc=Join("a")),
+    )
+    assert ended.lines == ["hello"]
+    assert (shared / "answer").read_text() == "there\n"
 
+
+def test_a_namespace_is_joined(machine: Machine) -> None:
     first = machine.start("sleep", "60")
     joins = tuple((kind, first.pid, first.start_time) for kind in ("network", "ipc", "pid", "uts"))
     second = machine.start(

@@ -63,7 +63,7 @@ def test_always_restarts_a_killed_one_and_a_stop_ends_that(shop: Shop) -> None:
 
 
 def test_a_start_may_wait_for_health_and_not_for_ever(shop: Shop) -> None:
-    shop.up(shop.service("web", policy=Policy(health=probe("test -e /tmp/well"))))
+    shop.up(shop.service("web", policy=Policy(health=probe("false", interval_ns=3600 * SECOND))))
     shop.request(Stop(("web",)))
     with pytest.raises(errors.PycomposeError, match=r"within 0.2 s: \S*web-1 is running \(starting\)"):
         shop.request(Start(("web",), wait=True, wait_timeout_ns=SECOND // 5))
