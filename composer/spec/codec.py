@@ -108,8 +108,15 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
 def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
     hints = get_type_hints(cls)
     decoders = {field.name: _decoder(hints[field.name]) for field in fields(cls)}
+    required = {it.name for it in fields(cls) if it.default is MISSING and it.default_factory is MISSING}
 
     def decode_dataclass(tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            raise DecodeError(f"cannot read {cls.__name__}: a JSON object expected, not {tree!r:.40}")
+        if missing := required - tree.keys():
+            raise DecodeError(f"cannot read {cls.__name__}: it lacks {', '.join(sorted(missing))}")
+        if unknown := tree.keys() - decoders.keys() - {TAG}:
+            raise DecodeError(f"cannot read {cls.__name__}: unknown {', '.join(sorted(unknown))}")
         return cls(**{name: decoders[name](item) for name, item in tree.items() if name != TAG})
 
     return decode_dataclass
