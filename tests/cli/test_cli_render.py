@@ -233,6 +233,15 @@ def test_progress_in_plain_lines() -> None:
     )
 
 
+def test_plain_lines_do_not_count_percents() -> None:
+    stream = io.StringIO()
+    display = progress.Plain(stream)
+    for detail in ("1%", "2%", "3%"):
+        display.show(Task("Rootfs r.tar", "Unpacking", detail=detail))
+    display.show(Task("Rootfs r.tar", "Unpacked", Status.DONE))
+    assert stream.getvalue() == " Rootfs r.tar  Unpacking\n Rootfs r.tar  Unpacked\n"
+
+
 def test_progress_for_programs() -> None:
     stream = io.StringIO()
     display = progress.Json(stream)

@@ -137,11 +137,18 @@ class Quiet:
 
 
 class Plain(Quiet):
-    """A line for each change."""
+    """A line for each change, but for how far something is: a log has no use for percentages."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._told: dict[str, str] = {}  # task → its last line
 
     def show(self, task: Task) -> None:
         detail = f" {task.detail}" if task.detail and task.status is not Status.WORKING else ""
-        print(f" {task.name}  {task.word}{detail}", file=self._stream, flush=True)
+        line = f" {task.name}  {task.word}{detail}"
+        if self._told.get(task.name) != line:
+            self._told[task.name] = line
+            print(line, file=self._stream, flush=True)
 
 
 class Json(Quiet):
