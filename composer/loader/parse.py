@@ -19,11 +19,10 @@ from yaml import events
 from composer.loader.dialect import resolve
 from composer.loader.files import MAX_BYTES
 from composer.loader.problems import Fatal, Place, Problem, Problems
-from composer.loader.syntax import explained
+from composer.loader.syntax import MAX_DEPTH, TOO_DEEP, explained
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, Tag
 
 MAX_NODES = 100_000
-MAX_DEPTH = 100
 
 _Loader: type[yaml.Loader | yaml.CLoader] = getattr(yaml, "CLoader", yaml.Loader)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
@@ -95,7 +94,7 @@ class _Composer:
             return self._alias(event)
         self._count(1, event)
         if depth > MAX_DEPTH:
-            raise Fatal(Problem("yaml-depth", f"nested deeper than {MAX_DEPTH} levels", self._place(event)))
+            raise Fatal(Problem("yaml-depth", TOO_DEEP, self._place(event)))
         anchor = getattr(event, "anchor", None)
         before = self.visited
         if anchor is not None:

@@ -9,16 +9,20 @@ from yaml import Mark, MarkedYAMLError
 
 from composer.loader.problems import Place, Problem
 
+MAX_DEPTH = 100  # levels of lists and mappings within each other
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+
 
 @dataclass(frozen=True, slots=True)
 class _Explanation:
     noticed: re.Pattern[str]
     message: str
     hint: str | None = None
+    code: str = "yaml-syntax"
 
 
-def _explain(noticed: str, message: str, hint: str | None = None) -> _Explanation:
-    return _Explanation(re.compile(noticed), message, hint)
+def _explain(noticed: str, message: str, hint: str | None = None, *, code: str = "yaml-syntax") -> _Explanation:
+    return _Explanation(re.compile(noticed), message, hint, code)
 
 
 # In the words of libyaml and, behind the bar, of the Python scanner that stands in where libyaml is missing.
@@ -51,7 +55,8 @@ _EXPLANATIONS = (
         'a value that begins with "*" or "&" needs quotes',
     ),
     _explain(r"expected <document start>", "the document ended above this line", 'separate documents with "---"'),
-    _explain(r"exceeded|depth level", "nested too deeply"),
+    # Where brackets follow each other the scanner of newer libyamls reads ahead, and meets its own limit before us.
+    _explain(r"exceeded|depth level", TOO_DEEP, code="yaml-depth"),
 )
 
 
@@ -65,7 +70,7 @@ def explained(error: MarkedYAMLError, *, file: str, text: str) -> Problem:
         return _bad_start(_character(text, mark), place)
     for explanation in _EXPLANATIONS:
         if explanation.noticed.search(noticed):
-            return Problem("yaml-syntax", explanation.message + context, place, hint=explanation.hint)
+            return Problem(explanation.code, explanation.message + context, place, hint=explanation.hint)
     return Problem("yaml-syntax", f"not valid YAML: {noticed}{context}", place)
 
 
