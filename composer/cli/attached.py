@@ -1,6 +1,6 @@
 """`up` in the foreground: progress, then what the containers print, until they have ended or are stopped.
 
-    starting ──Done──► following ──nothing runs──► the end
+    starting ──Done──► following ──Done──► the end
         └── Ctrl-C ────────┴──► stopping ──Done──► the end
                                    └── Ctrl-C ──► SIGKILL
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
-from composer.cli.containers import ALIVE, containers, label
+from composer.cli.containers import containers, label
 from composer.cli.following import Following, Selector
 from composer.cli.invocation import Invocation
 from composer.cli.operation import asked, client, display
@@ -24,7 +24,7 @@ from composer.cli.render.logs import LogLines
 from composer.cli.render.progress import INTERVAL, Display
 from composer.cli.signals import Signals
 from composer.control.client import Client, Connection
-from composer.control.messages import Kill, Ping, Stop, Up
+from composer.control.messages import Happened, Kill, Ping, Stop, Up, Wait, Watch
 from composer.planner.observed import State
 from composer.store.logs.reader import Selection
 from composer.store.paths import ProjectPaths
@@ -128,22 +128,20 @@ class _Session:
         self.shown.close()
 
     def _follow(self) -> ContainerRecord | None:
-        """Until nothing runs any more; the container whose end shall stop the others."""
-        while True:
-            self.following.print_new()
+        """Until nothing runs any more; the container whose end shall stop the others.
+
+        The supervisor says so, not the kernel: it writes the records, and a container whose end it has not yet
+        written down would look like one that nobody saw end.
+        """
+        watch = Watch(self.attachment.services)
+        for answer in asked(self.peer, watch, shown=self.shown, waiting=self._wait_for_events):
+            if isinstance(answer, Happened) and answer.event.action != "die":
+                continue
             self._tell_ends()
-            ended = self._ended()
-            if ended is not None:
+            if (ended := self._ended()) is not None:
                 return ended
-            if not self._is_busy():
-                self.following.print_rest()
-                return None
-            logs, changes = self.following.descriptors()
-            readable, _, _ = select.select([logs, changes, self.signals.fileno()], [], [])
-            if self.signals.fileno() in readable and self.signals.received():
-                raise Interrupted
-            if changes in readable:
-                self.following.acknowledge_changes()
+        self.following.print_rest()
+        return None
 
     def _tell_ends(self) -> None:
         """Say of each container whose output is shown that it has ended, each time."""
@@ -161,29 +159,31 @@ class _Session:
             for _ in asked(self.peer, stop, shown=self.shown, waiting=self._wait_for_answers):
                 pass
         except Interrupted:
-            for _ in asked(self.peer, Kill(services, signal=SIGKILL), shown=self.shown):
-                pass
-            self._wait_until_idle()
+            self._kill(services)
         self.following.print_rest()
         self._tell_ends()
 
-    def _wait_until_idle(self) -> None:
+    def _kill(self, services: tuple[str, ...]) -> None:
         """A killed container ends in a moment, if not at once; yet another Ctrl-C does not wait for it."""
-        logs, changes = self.following.descriptors()
-        while self._is_busy():
-            readable, _, _ = select.select([logs, changes, self.signals.fileno()], [], [])
-            if self.signals.fileno() in readable:
-                return
-            if changes in readable:
-                self.following.acknowledge_changes()
-            self.following.print_new()
+        try:
+            for operation in (Kill(services, signal=SIGKILL), Wait(services)):
+                for _ in asked(self.peer, operation, shown=self.shown, waiting=self._wait_for_answers):
+                    pass
+        except Interrupted:
+            pass
 
     def _wait_for_answers(self, connection: Connection) -> None:
+        self._wait(connection, redrawing=INTERVAL)
+
+    def _wait_for_events(self, connection: Connection) -> None:
+        self._wait(connection, redrawing=None)
+
+    def _wait(self, connection: Connection, *, redrawing: float | None) -> None:
+        """Print what comes until there are answers. Raises Interrupted."""
         logs, changes = self.following.descriptors()
+        waited = [connection.fileno(), logs, changes, self.signals.fileno()]
         while True:
-            readable, _, _ = select.select(
-                [connection.fileno(), logs, changes, self.signals.fileno()], [], [], INTERVAL
-            )
+            readable, _, _ = select.select(waited, [], [], redrawing)
             if self.signals.fileno() in readable and self.signals.received():
                 raise Interrupted
             if changes in readable:
@@ -200,9 +200,6 @@ class _Session:
         return [
             record for record in containers(self.paths) if record.spec.service in services and not record.spec.oneoff
         ]
-
-    def _is_busy(self) -> bool:
-        return any(record.state in (*ALIVE, State.RESTARTING) for record in self._records())
 
     def _ended(self) -> ContainerRecord | None:
         """The first container whose end is to stop the others."""
