@@ -1,9 +1,11 @@
-"""A process of ours in a container, this terminal its terminal, until it ends.
+"""A process in a container, this terminal its terminal, until it ends.
 
 keyboard ─► stdin ──┐                        ┌──► stdout ─► screen
 SIGWINCH, SIGTERM ──┼──► this loop ◄─► master ┘
 the process's end ──┘       (without a terminal of its own the process has our descriptors, and only
                              signals and its end are left to wait for)
+
+Beyond this module: whose child it is (`Watched`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import select
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Protocol
 
 from composer.cli.signals import Signals
 from composer.cli.terminal import RawTerminal, set_window_size, window_size
@@ -26,13 +29,53 @@ _PATIENCE = 3  # requests to end after which the process is killed
 _END_OF_FILE = b"\x04"  # VEOF of a new terminal
 
 
-class Foreground:
-    """Waits for one process. `kill` ends it for good, with what it has started."""
+class Watched(Protocol):
+    """A process whose end is waited for."""
 
-    def __init__(self, pidfd: int, *, master: int | None, reads_input: bool, kill: Callable[[], None]) -> None:
+    def fileno(self) -> int:
+        """Readable when it may have ended."""
+        ...
+
+    def status(self) -> int | None:
+        """Its wait status once it has ended. Raises HostError: nobody knows."""
+        ...
+
+    def send_signal(self, number: int) -> None:
+        """Signal it. Raises ProcessLookupError: it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """End it for good, with what it has started."""
+        ...
+
+
+class OwnChild:
+    """A child of this process. `kill` ends it for good."""
+
+    def __init__(self, pidfd: int, *, kill: Callable[[], None]) -> None:
         self._pidfd = pidfd
+        self.kill = kill
+
+    def fileno(self) -> int:
+        return self._pidfd
+
+    def status(self) -> int | None:
+        """Its wait status. It is reaped."""
+        ended = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        if ended is None:
+            return None
+        return ended.si_status << 8 if ended.si_code == os.CLD_EXITED else ended.si_status
+
+    def send_signal(self, number: int) -> None:
+        pidfd_send_signal(self._pidfd, number)
+
+
+class Foreground:
+    """Waits for one process."""
+
+    def __init__(self, process: Watched, *, master: int | None, reads_input: bool) -> None:
+        self._process = process
         self._master = master
-        self._kill = kill
         self._input: int | None = 0 if reads_input and master is not None else None
         self._pending = b""  # typed and not yet taken by the container's terminal
         self._raw: RawTerminal | None = None
@@ -47,13 +90,14 @@ class Foreground:
                 set_window_size(self._master, window_size())
                 if self._input is not None and os.isatty(0):
                     self._raw = undo.enter_context(RawTerminal())
-            while not self._step(signals):
+            while (status := self._step(signals)) is None:
                 pass
-        return self._status()
+            self._show_rest()
+        return status
 
-    def _step(self, signals: Signals) -> bool:
-        """Wait for one thing to happen; whether it was the end."""
-        reading = [signals.fileno(), self._pidfd]
+    def _step(self, signals: Signals) -> int | None:
+        """Wait for one thing to happen; the wait status when it was the end."""
+        reading = [signals.fileno(), ending := self._process.fileno()]
         reading += [fd for fd in (self._input, self._master) if fd is not None]
         writing = [self._master] if self._pending and self._master is not None else []
         readable, writable, _ = select.select(reading, writing, [])
@@ -66,10 +110,7 @@ class Foreground:
             self._read_input()
         if writable or (self._pending and not writing):
             self._write_pending()
-        if self._pidfd in readable:
-            self._show_rest()
-            return True
-        return False
+        return self._process.status() if ending in readable else None
 
     def _take(self, number: signal.Signals) -> None:
         match number:
@@ -97,10 +138,10 @@ class Foreground:
         if number in (signal.SIGINT, signal.SIGTERM):
             self._requests += 1
         if self._requests >= _PATIENCE:
-            self._kill()
+            self._process.kill()
             return
         try:
-            pidfd_send_signal(self._pidfd, number)
+            self._process.send_signal(number)
         except ProcessLookupError:
             pass
 
@@ -139,11 +180,6 @@ class Foreground:
             pass
         except OSError:  # EIO: nobody has the other side open
             self._pending = b""
-
-    def _status(self) -> int:
-        result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
-        assert result is not None  # without WNOHANG it waits
-        return result.si_status << 8 if result.si_code == os.CLD_EXITED else result.si_status
 
 
 def exit_code(status: int) -> int:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields, replace
 
 from composer import images
 from composer.cli.containers import containers
-from composer.cli.foreground import Foreground, exit_code
+from composer.cli.foreground import Foreground, OwnChild, exit_code
 from composer.cli.invocation import Invocation
 from composer.cli.render import human
 from composer.errors import Conflict, HostError
@@ -109,13 +109,9 @@ class Oneoff:
         for warning in started.warnings:
             print(f"pycompose: {warning}", file=sys.stderr)
         self._note_start(started)
-        foreground = Foreground(
-            started.pidfd,
-            master=started.pty_master,
-            reads_input=self.record.spec.process.stdin_open,
-            kill=lambda: kill.kill(started.cgroup),
-        )
-        status = foreground.wait()
+        process = OwnChild(started.pidfd, kill=lambda: kill.kill(started.cgroup))
+        reads_input = self.record.spec.process.stdin_open
+        status = Foreground(process, master=started.pty_master, reads_input=reads_input).wait()
         kill.kill(started.cgroup)  # whatever it left behind ends with it
         self._note_end(started, status)
         if self.record.oom_killed:

@@ -20,6 +20,7 @@ from composer import errors
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.exits import ExitRecord
 from composer.runtime.launcher import packets, protocol
+from composer.runtime.launcher.client import error_of
 from composer.runtime.launcher.protocol import (
     Adopt,
     Adopted,
@@ -235,7 +236,7 @@ class LauncherLink:
         with _telling_gone():
             answer, fd = await self._answers.take(request.request)
         if isinstance(answer, Failed):
-            raise _error(answer)
+            raise error_of(answer)
         return answer, fd
 
     async def _send(self, request: Request, *, fds: tuple[int, ...] = ()) -> None:
@@ -257,10 +258,3 @@ def _telling_gone() -> Iterator[None]:
         yield
     except Closed as error:
         raise LauncherGone from error
-
-
-def _error(failed: Failed) -> errors.PycomposeError:
-    kind = getattr(errors, failed.error, errors.PycomposeError)
-    error: errors.PycomposeError = kind(failed.message, hint=failed.hint)
-    error.exit_status = failed.exit_status
-    return error

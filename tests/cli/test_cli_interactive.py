@@ -181,8 +181,48 @@ def test_exec_options(shells: Pycompose) -> None:
     usual = shells("exec", "sleeper", *capabilities).stdout
     assert shells("exec", "--privileged", "sleeper", *capabilities).stdout > usual
     assert shells("exec", "-d", "sleeper", "touch", "/tmp/flag").stdout == ""
-    os.waitpid(-1, 0)  # it is an orphan now, and orphans are ours in these tests
-    shells("exec", "sleeper", "ls", "/tmp/flag")
+    shells("exec", "sleeper", "sh", "-c", "until [ -e /tmp/flag ]; do sleep 0.05; done")
+
+
+def test_what_exec_left_running_does_not_hold_up_the_end(shells: Pycompose) -> None:
+    """PID 1 of a container ends when all in it are reaped: here nobody reaps orphans, and a stopped `exec` cannot."""
+    shells("exec", "-d", "sleeper", "sleep", "1000")
+    argv = shells.argv("exec", "sleeper", "sh", "-c", "echo ready; exec sleep 1000")
+    with subprocess.Popen(argv, env=shells.environment, cwd=shells.directory, stdout=subprocess.PIPE) as stopped:
+        assert stopped.stdout is not None
+        assert stopped.stdout.readline() == b"ready\n"
+        stopped.send_signal(signal.SIGSTOP)
+        shells("stop", "sleeper", timeout=20)
+        stopped.send_signal(signal.SIGCONT)
+        assert stopped.wait(20) == 137
+
+
+def test_exec_goes_on_when_its_terminal_end_is_killed(shells: Pycompose) -> None:
+    argv = shells.argv("exec", "-T", "sleeper", "sh", "-c", "echo ready; sleep 0.2; touch /tmp/flag")
+    with subprocess.Popen(argv, env=shells.environment, cwd=shells.directory, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == b"ready\n"
+        killed.kill()
+    shells("exec", "sleeper", "sh", "-c", "until [ -e /tmp/flag ]; do sleep 0.05; done")
+
+
+def test_exec_in_a_container_whose_launcher_has_died(shells: Pycompose) -> None:
+    pid = shells("inspect", "sleeper", "--format", "{{.State.Pid}}").stdout.strip()
+    launcher = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    os.kill(int(launcher), signal.SIGKILL)
+    assert shells("exec", "sleeper", "echo", "hello").stdout == "hello\n"
+
+
+def test_exec_in_a_container_of_a_foreground_run(shells: Pycompose) -> None:
+    with typist(shells, "run", "--rm", "--name", "visitor", "sleeper", "sh") as person:
+        person.read_until("# ")
+        assert shells("exec", "visitor", "sh", "-c", "exit 4", check=False).returncode == 4
+        assert shells("exec", "-d", "visitor", "sleep", "1000").stdout == ""
+        failed = shells("exec", "-d", "visitor", "nothing-like-it", check=False)
+        assert (failed.returncode, failed.stdout) == (127, "")
+        assert "nothing-like-it" in failed.stderr
+        person.type("exit 6\r")
+        assert person.wait() == 6
 
 
 ENDING = """

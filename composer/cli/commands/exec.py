@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
+from socket import socket
 
+from composer.cli import joining
 from composer.cli.containers import running_one
 from composer.cli.foreground import Foreground, exit_code
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, number, switch, text, texts
 from composer.cli.project import existing_project
-from composer.errors import HostError, UsageError
+from composer.errors import HostError, NoSuchThing, UsageError
 from composer.planner.observed import State
-from composer.runtime import join
-from composer.runtime.cgroup.container import Cgroup
-from composer.runtime.join import JoinedProcess, Target
 from composer.spec.process import Process
+from composer.store.observe import boot_id, is_kept_elsewhere
 from composer.store.records import ContainerRecord
 
 COMMAND = Command(
@@ -89,29 +88,35 @@ def variables(words: tuple[str, ...], call: Invocation) -> list[tuple[str, str]]
 
 
 def execute(call: Invocation, record: ContainerRecord, process: Process) -> int:
-    target = Target(record.spec, record.pid, record.start_time, Cgroup(record.cgroup), call.paths.cache)
-    privileged = call.arguments.switch("privileged")
-    if call.arguments.switch("detach"):
-        _start_detached(target, process, privileged=privileged)
-        return 0
-    joined = join.start_process(target, process, privileged=privileged)
-    _warn(joined)
-    foreground = Foreground(joined.pidfd, master=joined.pty_master, reads_input=True, kill=lambda: join.kill(joined))
-    try:
-        return exit_code(foreground.wait())
-    finally:
-        join.release(joined.branch)
+    if is_kept_elsewhere(record, boot=boot_id()):
+        from composer.cli import joining_ourselves  # the whole way into a container: not for a message to the launcher
+
+        return joining_ourselves.execute(call, record, process)
+    name = record.spec.name
+    places = call.paths.project(record.spec.project)
+    with joining.connected(places.launcher_socket, name) as link:
+        if link is not None:
+            return _execute(call, link, name, process)
+    _have_adopted(call, record.spec.project)
+    with joining.connected(places.launcher_socket, name) as link:
+        if link is not None:
+            return _execute(call, link, name, process)
+    raise NoSuchThing(f"cannot run a command in container {name}: it has just ended")
 
 
-def _start_detached(target: Target, process: Process, *, privileged: bool) -> None:
-    """Whoever reaps orphans on this host reaps it; it ends with its container."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        _warn(join.start_process(target, process, streams=(null, null, null), privileged=privileged))
-    finally:
-        os.close(null)
+def _have_adopted(call: Invocation, project: str) -> None:
+    """The launcher has died: a new one looks after the container before its supervisor answers."""
+    from composer.cli.operation import client
+    from composer.control.messages import Ping
+
+    for _ in client(call, project).request(Ping()):
+        pass
 
 
-def _warn(joined: JoinedProcess) -> None:
-    for warning in joined.warnings:
+def _execute(call: Invocation, link: socket, container: str, process: Process) -> int:
+    detached = call.arguments.switch("detach")
+    with joining.null_streams() if detached else joining.our_streams() as streams:
+        child = joining.start(link, container, process, streams=streams, privileged=call.arguments.switch("privileged"))
+    for warning in child.warnings:
         print(f"pycompose: {warning}", file=sys.stderr)
+    return 0 if detached else exit_code(Foreground(child, master=child.master, reads_input=True).wait())

@@ -62,6 +62,7 @@ class _Process:
     request: int
     joined: JoinedProcess
     audience: Audience
+    independent: bool
 
 
 @dataclass(slots=True)
@@ -228,7 +229,7 @@ class Children:
         except PycomposeError as error:
             audience.tell(failed(request.request, error))
             return
-        self.loop.watch(starting.report_fd, partial(self._finish_process, request.request, starting, audience))
+        self.loop.watch(starting.report_fd, partial(self._finish_process, request, starting, audience))
 
     def _target(self, name: str) -> Target:
         one = self.containers.get(name)
@@ -237,21 +238,20 @@ class Children:
         started = one.started
         return Target(one.launch.spec, started.pid, started.start_time, started.cgroup, one.launch.cache)
 
-    def _finish_process(self, request: int, starting: StartingProcess, audience: Audience) -> None:
+    def _finish_process(self, request: protocol.StartProcess, starting: StartingProcess, audience: Audience) -> None:
         self.loop.unwatch(starting.report_fd)
         try:
             joined = starting.finish()
         except PycomposeError as error:
-            audience.tell(failed(request, error))
+            audience.tell(failed(request.request, error))
             return
-        process = _Process(request, joined, audience)
-        self.processes[id(audience), request] = process
+        process = _Process(request.request, joined, audience, request.independent)
+        self.processes[id(audience), request.request] = process
         self.loop.watch(joined.pidfd, partial(self._bury_process, process))
-        master = joined.pty_master
-        audience.tell(
-            protocol.ProcessStarted(request, joined.pid, joined.warnings), () if master is None else (master,)
-        )
-        if master is not None:
+        masters = () if joined.pty_master is None else (joined.pty_master,)
+        pidfds = (joined.pidfd,) if request.independent else ()
+        audience.tell(protocol.ProcessStarted(request.request, joined.pid, joined.warnings), (*pidfds, *masters))
+        for master in masters:
             os.close(master)  # the audience has it now
 
     def _bury_process(self, process: _Process) -> None:
@@ -274,9 +274,9 @@ class Children:
             self.everybody.log(error.message)
 
     def abandon_processes(self, audience: Audience) -> None:
-        """Nobody waits for this audience's processes any more: end them."""
+        """Nobody waits for this audience's processes any more: end them, but for the independent ones."""
         for process in list(self.processes.values()):
-            if process.audience is audience:
+            if process.audience is audience and not process.independent:
                 self.kill_process(process.request, audience)
 
 

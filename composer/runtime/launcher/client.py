@@ -56,5 +56,6 @@ def receive(sock: socket.socket) -> Received | None:
 
 def error_of(failed: Failed) -> PycomposeError:
     """What the launcher could not do, as the error it was there."""
-    cls = failures.ERRORS.get(failed.error, HostError)
-    return cls(failed.message, hint=failed.hint)
+    error = failures.ERRORS.get(failed.error, HostError)(failed.message, hint=failed.hint)
+    error.exit_status = failed.exit_status
+    return error

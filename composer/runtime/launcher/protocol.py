@@ -2,7 +2,7 @@
 
     supervisor → launcher                             launcher → supervisor
     StartContainer(request, launch_path)              Started(request, …) [master of its terminal] | Failed(request, …)
-    StartProcess(request, …) [stdin, stdout, stderr]  ProcessStarted(request, …) [master] | Failed(request, …)
+    StartProcess(request, …) [stdin, stdout, stderr]  ProcessStarted(request, …) [pidfd, master] | Failed(request, …)
                                                       ProcessExited(request, status)
     KillProcess(request)                              (ProcessExited follows)
     Adopt(request, …)                                 Adopted(request) | Failed(request, …)
@@ -26,7 +26,7 @@ from composer.runtime.exits import ExitRecord
 from composer.spec import codec
 from composer.spec.process import Process
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,16 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True)
 class StartProcess:
-    """Start a process in a running container. Three descriptors come along unless it gets a terminal."""
+    """Start a process in a running container. Three descriptors come along unless it gets a terminal.
+
+    An `independent` one goes on when whoever asked for it is gone; who stays gets a pidfd to signal it with.
+    """
 
     request: int
     container: str
     process: Process
     privileged: bool = False
+    independent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class ProcessStarted:
-    """The process's program runs."""
+    """The process's program runs. Its pidfd comes along where it is independent, then the master of its terminal."""
 
     request: int
     pid: int
