@@ -7,7 +7,7 @@ running or paused    gone                        has ended, nobody knows how: th
 restarting           none                        waits for its delay anew
 created, exited      none                        left as it is
 being removed        none                        removed
-any                  of a foreground `run`       left to it, as long as it lives
+any                  of a foreground `run`       left to it, as long as it lives and nobody takes the project down
 """
 
 from __future__ import annotations
@@ -46,6 +46,18 @@ async def adopt_all(project: Project, hello: Hello, *, boot: str) -> None:
             await _adopt_resting(project, record)
     for name in children.keys() - project.keepers.keys():
         project.log.warning("the launcher has a container that nobody recorded", container=name)
+
+
+async def adopt_kept(project: Project, *, boot: str) -> None:
+    """Look after what foreground `run`s keep as well, to end it. They see the end, too, and may be the first to write
+    it down: `Project.remove` waits for them."""
+    for record in _load_all(project):
+        if record.spec.name in project.keepers or not is_kept_elsewhere(record, boot=boot):
+            continue
+        launched = _orphan(record, boot)
+        if launched is not None:
+            await _introduce(project, launched)
+            await _adopt_running(project, record, launched)
 
 
 def _load_all(project: Project) -> Iterator[ContainerRecord]:

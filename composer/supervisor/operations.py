@@ -45,6 +45,7 @@ from composer.planner.plan import Plan
 from composer.planner.reconcile import reconcile
 from composer.planner.teardown import teardown
 from composer.spec.desired import Desired
+from composer.supervisor.adoption import adopt_kept
 from composer.supervisor.attaching import attach, resize
 from composer.supervisor.executor import execute
 from composer.supervisor.keeper import Keeper
@@ -137,9 +138,13 @@ class Operations:
     async def _down(self, session: Session, down: Down) -> Done:
         project = self._project
         async with project.turn.to_take_down(session.client, queued=_queued(session)):
+            if not down.options.services:
+                await adopt_kept(project, boot=project.boot_id)
             desired = down.desired or project.desired
             plan = teardown(await self._observe(None), desired, options=down.options)
             await self._walk(session, plan, timeout_ns=down.timeout_ns)
+            if not down.options.services and not project.keepers:
+                await project.clear_cgroups()
         return Done()
 
     async def _restart(self, session: Session, restart: Restart) -> Done:

@@ -17,6 +17,7 @@ from composer.log import Log
 from composer.planner.life import Life, Outcome
 from composer.planner.observed import Observed, State
 from composer.runtime import container as runtime_container
+from composer.runtime.cgroup import control, kill, location
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
@@ -24,7 +25,7 @@ from composer.spec.fingerprint import fingerprint
 from composer.spec.policy import Policy
 from composer.spec.rootfs import Archive
 from composer.store import atomic
-from composer.store.observe import observed_container
+from composer.store.observe import is_kept_elsewhere, observed_container
 from composer.store.paths import Paths
 from composer.store.records import ContainerRecord
 from composer.supervisor.bus import Bus
@@ -33,8 +34,10 @@ from composer.supervisor.journal import Journal
 from composer.supervisor.keeper import Keeper
 from composer.supervisor.launcher_link import Child, LauncherLink
 from composer.supervisor.launching import Launching
-from composer.supervisor.run import Run
+from composer.supervisor.run import Run, open_process
 from composer.supervisor.turn import Turn
+
+_FOREGROUND = 5.0  # seconds that a foreground `run` may take from its container's end to its own
 
 
 class Project:
@@ -64,7 +67,7 @@ class Project:
         self.launching = Launching(paths, name, link=link, running=self._child_of, log=log)
         self._root = paths.root
         self._group = group
-        self._boot_id = boot_id
+        self.boot_id = boot_id
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._wanted: dict[str, tuple[ContainerSpec, Policy]] = {}
 
@@ -162,7 +165,7 @@ class Project:
     async def keep(self, record: ContainerRecord, outcome: Outcome, *, run: Run | None = None) -> Keeper:
         """Begin to look after a container, with a life and a run that may be there already."""
         log = self.log.bind(container=record.spec.name)
-        journal = Journal(record, paths=self.paths, boot_id=self._boot_id, bus=self.bus, log=log)
+        journal = Journal(record, paths=self.paths, boot_id=self.boot_id, bus=self.bus, log=log)
         keeper = Keeper(
             journal,
             link=self.link,
@@ -212,12 +215,36 @@ class Project:
         keeper.journal.removing()
         self._scopes.pop(keeper.name).cancel()
         places = self.paths.bundle(keeper.name), self.paths.state(keeper.name)
+        await self._wait_for_foreground(keeper.record)
         try:
             await anyio.to_thread.run_sync(runtime_container.remove, *places)  # a large layer takes a while
             keeper.journal.removed()
         finally:
             del self.keepers[keeper.name]
             self.changes.tell()
+
+    async def _wait_for_foreground(self, record: ContainerRecord) -> None:
+        """A foreground `run` that has seen the end writes it down, which must not happen after the removal."""
+        if not is_kept_elsewhere(record, boot=self.boot_id):
+            return
+        pidfd = open_process(Child(record.spec.name, record.keeper_pid, record.keeper_start_time))
+        if pidfd is not None:
+            with anyio.move_on_after(_FOREGROUND):
+                await anyio.wait_readable(pidfd)
+            os.close(pidfd)
+
+    async def clear_cgroups(self) -> None:
+        """End what no record tells of: a foreground `run` that was killed as soon as it had started. Raises HostError.
+
+        Only for a project without containers.
+        """
+        await anyio.to_thread.run_sync(_clear_leftovers, self.name)
+
+
+def _clear_leftovers(project: str) -> None:
+    for cgroup in control.leftovers(location.locate(project)):
+        kill.kill(cgroup)
+        control.remove(cgroup)
 
 
 def _digests(desired: Desired, *, root: str) -> dict[str, str]:

@@ -351,6 +351,41 @@ def test_a_foreground_container_outlives_a_killed_keeper_and_goes_down_with_its_
     assert list(Path(pycompose.paths.run).glob("*")) == []
 
 
+@pytest.mark.parametrize("words", [(), ("--rm",)], ids=["kept", "rm"])
+def test_down_ends_the_container_of_a_foreground_run(
+    pycompose: Pycompose, busybox_rootfs: Path, words: tuple[str, ...]
+) -> None:
+    argv = (
+        "run",
+        *words,
+        "--rootfs",
+        str(busybox_rootfs),
+        "--",
+        "sh",
+        "-c",
+        "trap 'exit 3' TERM; echo ready; sleep 1000 & wait",
+    )
+    with typist(pycompose, *argv) as person:
+        person.read_until("ready")
+        done = pycompose("-p", "run", "down")
+        assert "Stopped" in done.stderr
+        assert person.wait() == 3
+    assert list(Path(pycompose.paths.run).glob("*")) == []
+    assert list(Path(f"{pycompose.paths.root}/projects").glob("*/*")) == []
+
+
+def test_down_ends_what_no_record_tells_of(pycompose: Pycompose, busybox_rootfs: Path) -> None:
+    """A `run` that is killed between the start of its container and the record leaves no more than a cgroup."""
+    argv = pycompose.argv("run", "--rootfs", str(busybox_rootfs), "--", "sh", "-c", "echo ready; exec sleep 1000")
+    with subprocess.Popen(argv, env=pycompose.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == b"ready\n"
+        killed.kill()
+    for record in Path(pycompose.paths.run).glob("run/containers/*/record.json"):
+        record.unlink()
+    pycompose("-p", "run", "down")
+
+
 def test_wait_gives_the_exit_status(ending: Pycompose) -> None:
     ending("up", "-d", "lasting")
     waited: list[subprocess.CompletedProcess[str]] = []
