@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sys
 
 from composer.control.starting import SupervisorConfig, supervisor_command
 from composer.runtime.launcher import spawn
 from composer.runtime.launcher.process import Config
-from composer.spec import codec
 from composer.store.paths import Paths
 
 
@@ -35,8 +33,7 @@ def become_launcher(config: SupervisorConfig) -> None:
     if spawn.answers(places.launcher_socket):
         return
     os.unlink(places.launcher_socket)
-    os.set_inheritable(lock, True)
     # The launcher writes one byte to `ready_fd` and closes it when it can be reached: exactly until then nobody else
     # may start one. A byte in the lock file does no harm.
     launcher = Config(config.project, places.launcher_socket, supervisor_command(config), ready_fd=lock)
-    os.execv(sys.executable, [sys.executable, "-I", "-S", spawn.MAIN, codec.dumps(launcher)])
+    spawn.become(launcher)

@@ -191,6 +191,7 @@ def test_a_killed_launcher_is_succeeded_by_its_supervisor(shop: Shop) -> None:
         kill(parent)
     assert shop.pid_of_supervisor() != supervisor
     assert pid_of_launcher(shop) == supervisor
+    assert os.statvfs(f"/proc/{supervisor}/exe").f_flag & os.ST_RDONLY  # as that of the first launcher
     lines = len(shop.output("web").splitlines())
     wait_output(shop, "web", lines + 5)
 

@@ -171,7 +171,10 @@ class Launcher:
 
     def _leave(self) -> None:
         self._listener.close()
-        os.unlink(self._config.socket)
+        try:
+            os.unlink(self._config.socket)
+        except FileNotFoundError:
+            pass  # somebody has tidied up
         for peer in list(self._peers):
             self.drop(peer)
         if not self._children.running:

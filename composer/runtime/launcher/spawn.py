@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from typing import NoReturn
 
 from composer.errors import HostError
 from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
@@ -93,11 +94,16 @@ def _execute(config: Config, log: int) -> None:
         os.umask(0o022)
         reset_signals()
         close_range(3, flags=CLOSE_RANGE_CLOEXEC)
-        os.set_inheritable(config.ready_fd, True)
-        argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
-        os.execve(_interpreter(), argv, {"LC_CTYPE": "C.UTF-8"})
+        become(config)
     finally:
         os._exit(NOT_EXECUTED)
+
+
+def become(config: Config) -> NoReturn:
+    """Replace this process by a launcher, its standard error the launcher's log. Raises OSError."""
+    os.set_inheritable(config.ready_fd, True)
+    argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
+    os.execve(_interpreter(), argv, {"LC_CTYPE": "C.UTF-8"})
 
 
 def _interpreter() -> int | str:
