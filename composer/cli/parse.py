@@ -60,6 +60,8 @@ def parse(argv: list[str], command: Command, *, inherited: Iterable[Option], arg
     table = _table(inherited) | _table(command.options)
     reader = _Reader(table, arguments, stops_at_operand=command.stops_at_operand)
     arguments.operands += reader.read(argv)
+    if arguments.switch("help"):
+        return arguments  # whatever else is said, or is not
     count = len(arguments.operands)
     if count < command.at_least:
         raise UsageError(f"{command.operands.replace('[OPTIONS] ', '')} is missing")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 
-from composer.cli.commands.exec import wants_terminal
+from composer.cli.commands.exec import variables, wants_terminal
 from composer.cli.invocation import Invocation
 from composer.cli.oneoff import new
-from composer.errors import UsageError
+from composer.errors import FileNotFound, InvalidFile, UsageError
+from composer.loader.problems import Problem
 from composer.spec.container import ContainerSpec
 from composer.spec.mounts import Bind
 from composer.spec.policy import Policy
@@ -64,6 +66,31 @@ def entrypoint(call: Invocation) -> tuple[str, ...] | None:
         return tuple(shlex.split(given))
     except ValueError as error:
         raise UsageError(f"cannot read --entrypoint {given}: {error}") from None
+
+
+def environment(call: Invocation) -> tuple[tuple[str, str], ...]:
+    """The variables of --env-from-file and --env, which wins. Raises PycomposeError."""
+    found: dict[str, str] = {}
+    for path in call.arguments.texts("env-from-file"):
+        found |= _variables_in(path, call)
+    return tuple((found | dict(variables(call.arguments.texts("env"), call))).items())
+
+
+def _variables_in(path: str, call: Invocation) -> dict[str, str]:
+    from composer.loader.dotenv import BadEnvFile, parse_env
+
+    try:
+        with open(os.path.join(call.cwd, os.path.expanduser(path)), encoding="utf-8") as file:
+            return parse_env(file.read(), file=path, lookup=call.environment.get, warn=_warn)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise FileNotFound(f"cannot read the variables in {path}: {why}") from None
+    except BadEnvFile as error:
+        raise InvalidFile(f"cannot use {path}", problems=(error.problem,)) from None
+
+
+def _warn(problem: Problem) -> None:
+    print(f"pycompose: {problem}", file=sys.stderr)
 
 
 def labels(call: Invocation) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from composer.cli import running
-from composer.cli.commands.exec import variables
 from composer.cli.facts import host_facts
 from composer.cli.invocation import Invocation
 from composer.cli.quantities import processors, size
@@ -34,7 +33,7 @@ def _request(call: Invocation, source: RootfsSource) -> BareRequest:
         project=project,
         name=given.text("name") or f"{project}-{running.suffix()}",
         entrypoint=running.entrypoint(call) or (),
-        env=tuple(variables(given.texts("env"), call)),
+        env=running.environment(call),
         user=given.text("user") or "",
         cwd=given.text("workdir") or "/",
         hostname=given.text("hostname") or "",

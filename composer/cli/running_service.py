@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from composer.cli import running
-from composer.cli.commands.exec import variables
 from composer.cli.facts import host_facts
 from composer.cli.invocation import Invocation
 from composer.cli.loading import loaded, lowered
@@ -45,7 +44,7 @@ def _overrides(call: Invocation, project: Project, service: str, argv: tuple[str
         name=given.text("name") or names.oneoff(project.name, service, running.suffix()),
         argv=argv or None,
         entrypoint=running.entrypoint(call),
-        env=tuple(variables(given.texts("env"), call)),
+        env=running.environment(call),
         user=given.text("user"),
         cwd=given.text("workdir"),
         binds=running.binds(call),

@@ -309,6 +309,19 @@ def test_run_takes_its_limits_from_the_command_line(ending: Pycompose) -> None:
     assert found["HostConfig"]["ReadonlyRootfs"] is True
 
 
+def test_run_takes_variables_from_files(pycompose: Pycompose, busybox_rootfs: Path) -> None:
+    (pycompose.directory / "some.env").write_text("A=1\nB='two words' # so\nC=${HOME_OF_C}\n")
+    pycompose.environment["HOME_OF_C"] = "3"
+    words = ("run", "--rm", "--rootfs", str(busybox_rootfs), "--env-from-file", "some.env", "-e", "A=4")
+    assert pycompose(*words, "--", "sh", "-c", "echo $A $B $C").stdout == "4 two words 3\n"
+    (pycompose.directory / "some.env").write_text("A B=1\n")
+    refused = pycompose(*words, "--", "true", check=False)
+    assert (refused.returncode, "some.env:1:" in refused.stderr) == (15, True), refused.stderr
+    (pycompose.directory / "some.env").unlink()
+    refused = pycompose(*words, "--", "true", check=False)
+    assert (refused.returncode, "cannot read the variables in some.env: No such file" in refused.stderr) == (14, True)
+
+
 def test_an_out_of_memory_kill_of_a_one_off_is_told(pycompose: Pycompose, busybox_rootfs: Path) -> None:
     words = ("run", "--rm", "--mem", "16M", "--rootfs", str(busybox_rootfs), "--", "tail", "/dev/zero")
     done = pycompose(*words, check=False)

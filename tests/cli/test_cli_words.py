@@ -13,7 +13,7 @@ import pytest
 from composer.cli import help
 from composer.cli.catalogue import COMMANDS
 from composer.cli.commands.kill import signal_number
-from composer.cli.main import load_command
+from composer.cli.main import load_command, main
 from composer.cli.moments import moment, span
 from composer.cli.options import GLOBAL
 from composer.cli.quantities import processors, size
@@ -121,6 +121,12 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
     shown = [option for option in command.options if not option.hidden]
     assert all(option.help and f"  {option.help[:20]}" in text for option in shown)
     assert all(len(line) <= 120 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_needs_nothing_else(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: pycompose {name}")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

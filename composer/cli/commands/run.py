@@ -23,6 +23,7 @@ COMMAND = Command(
         switch("--detach", "-d", help="Run in the background and print the container's name"),
         text("--entrypoint", metavar="COMMAND", help="Instead of the service's entrypoint"),
         texts("--env", "-e", metavar="NAME=VALUE", help="An environment variable; without a value, one of ours"),
+        texts("--env-from-file", metavar="FILE", help="Environment variables from a file, as `env_file` reads it"),
         text("--hostname", metavar="NAME", help="The container's hostname"),
         switch("--interactive", "-i", help="Pass standard input on (it is, unless --interactive=false)"),
         texts("--label", "-l", metavar="KEY=VALUE", help="A label"),
