@@ -6,7 +6,8 @@ Imports pydantic and YAML: only for the commands that cannot do without.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from composer.cli.containers import no_such_service
@@ -14,10 +15,13 @@ from composer.cli.facts import host_facts
 from composer.cli.invocation import Invocation
 from composer.cli.project import load_request
 from composer.cli.render import problems
+from composer.errors import InvalidFile
+from composer.loader.origin import Origin, refusal
 from composer.loader.pipeline import load
 from composer.loader.request import Loaded
 from composer.lowering import rootfs
 from composer.lowering.desired import LoweringOptions, lower
+from composer.lowering.mistake import Mistake
 from composer.model.project import Project
 from composer.spec.desired import Desired
 
@@ -27,7 +31,7 @@ def loaded(call: Invocation, *, services: tuple[str, ...] = (), interpolate: boo
     request = replace(load_request(call), services=services, stdin=sys.stdin, interpolate=interpolate)
     found = load(request)
     for warning in found.warnings:
-        print(problems.of_file(warning, colour=call.console.colour_error), file=sys.stderr)
+        print(problems.warned(warning, call.console), file=sys.stderr)
     check_services(found.project, services)
     return found
 
@@ -44,4 +48,18 @@ def lowered(found: Loaded, *, scale: Mapping[str, int] | None = None) -> Desired
     """What the machine is asked to do, with other numbers of containers for some services. Raises NoSuchThing."""
     check_services(found.project, tuple(scale or ()))
     host = host_facts(rootfs.paths(found.project))
-    return lower(found.project, host=host, options=LoweringOptions(scale=dict(scale or {})))
+    with located(found.origin):
+        return lower(found.project, host=host, options=LoweringOptions(scale=dict(scale or {})))
+
+
+@contextmanager
+def located(origin: Origin) -> Iterator[None]:
+    """What is noticed of the files only now is told where it stands in them, as all mistakes are."""
+    try:
+        yield
+    except InvalidFile as error:
+        mistakes = [mistake for mistake in error.problems if isinstance(mistake, Mistake)]
+        if not mistakes:
+            raise
+        errors = (origin.problem(it.code, f"the service {it.message}", path=it.path, hint=it.hint) for it in mistakes)
+        raise refusal(errors, files=origin.files) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from composer.cli import running
 from composer.cli.facts import host_facts
 from composer.cli.invocation import Invocation
-from composer.cli.loading import loaded, lowered
+from composer.cli.loading import loaded, located, lowered
 from composer.cli.operation import perform
 from composer.cli.quantities import processors, size
 from composer.control.messages import Up
@@ -22,12 +22,13 @@ def run(call: Invocation) -> int:
     found = loaded(call, services=(service,))
     if not call.arguments.switch("no-deps"):
         _start_dependencies(call, found, service)
-    spec, policy = oneoff(
-        _changed(found.project, service, call),
-        service,
-        host=host_facts(rootfs.paths(found.project)),
-        overrides=_overrides(call, found.project, service, tuple(argv)),
-    )
+    with located(found.origin):
+        spec, policy = oneoff(
+            _changed(found.project, service, call),
+            service,
+            host=host_facts(rootfs.paths(found.project)),
+            overrides=_overrides(call, found.project, service, tuple(argv)),
+        )
     return running.start(call, spec, policy)
 
 

@@ -8,12 +8,14 @@ import os
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 
+from composer.loader.codes import Code
 from composer.loader.environment import default_env_file, read_env_files
 from composer.loader.extends import Extends
 from composer.loader.files import Files
 from composer.loader.interpolate import interpolate
 from composer.loader.long_form import long_form
 from composer.loader.merge import merge, settled
+from composer.loader.nearest import did_you_mean
 from composer.loader.parse import parse
 from composer.loader.paths import absolute, with_absolute_paths
 from composer.loader.problems import Fatal, Place, Problem, Problems
@@ -21,6 +23,7 @@ from composer.loader.tree import Mapping, Node, Scalar, Sequence, is_null, plain
 from composer.model.scalars import shown
 
 MAX_INCLUDES = 200
+_INCLUDE_KEYS = ("path", "project_directory", "env_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Assembly:
                 merged = layer if merged is None else _mapping(merge(merged, layer, problems=self.problems))
         if merged is None:
             place = Place(self.files.shown(sources.files[0]), 1, 1, 1, 1)
-            raise Fatal(Problem("empty-file", "the Compose file is empty", place, hint='begin with "services:"'))
+            raise Fatal(Problem(Code.EMPTY_FILE, "the Compose file is empty", place, hint='begin with "services:"'))
         located = with_absolute_paths(
             settled(merged), directory=sources.directory, environment=sources.environment, problems=self.problems
         )
@@ -77,7 +80,9 @@ class Assembly:
         if isinstance(document, Mapping):
             return document
         message = f'a Compose file is a mapping that begins with "services:", found {shown(plain(document))}'
-        raise Fatal(Problem("not-a-mapping", message, document.place))
+        raise Fatal(
+            Problem(Code.WRONG_TYPE, message, document.place, hint='write "services:" and the services beneath it')
+        )
 
     # ---- include ----
 
@@ -95,25 +100,52 @@ class Assembly:
 
     def _include_entries(self, include: Node) -> list[Mapping]:
         entries = include.items if isinstance(include, Sequence) else ()
-        good = [entry for entry in entries if isinstance(entry, Mapping) and _texts(entry, "path")]
-        if len(good) < len(entries) or not isinstance(include, Sequence):
+        good = [entry for entry in entries if isinstance(entry, Mapping) and self._is_entry(entry)]
+        if not all(isinstance(entry, Mapping) for entry in entries) or not isinstance(include, Sequence):
             hint = "write include: [other/compose.yaml], or {path, project_directory, env_file}"
-            self.problems.error("include", "include is a list of paths", at=include.place, path=("include",), hint=hint)
+            self.problems.error(
+                Code.WRONG_TYPE, "include is a list of paths", at=include.place, path=("include",), hint=hint
+            )
         return good
+
+    def _is_entry(self, entry: Mapping) -> bool:
+        """Whether it names a file. What else it says must be known."""
+        for key in entry.entries:
+            if key not in _INCLUDE_KEYS and not key.startswith("x-"):
+                hint = did_you_mean(key, _INCLUDE_KEYS) or f"known are {', '.join(_INCLUDE_KEYS)}"
+                at, path = entry.key_place(key), ("include", key)
+                self.problems.error(Code.UNKNOWN_KEY, f'"{key}" is not a key of include', at=at, path=path, hint=hint)
+        if "path" not in entry.entries and set(entry.entries) <= set(_INCLUDE_KEYS):
+            hint = "write path: other/compose.yaml"
+            self.problems.error(Code.MISSING_KEY, "path is missing", at=entry.place, path=("include",), hint=hint)
+        elif "path" in entry.entries and not _texts(entry, "path"):
+            paths = entry.entries["path"]
+            found = paths.items[0] if isinstance(paths, Sequence) and paths.items else paths
+            message, at = f"found {shown(plain(found))} where a path is needed", found.place
+            hint = "write path: other/compose.yaml"
+            self.problems.error(Code.WRONG_TYPE, message, at=at, path=("include", "path"), hint=hint)
+        return bool(_texts(entry, "path"))
 
     def _included(self, entry: Mapping, path: str, sources: Sources, chain: tuple[str, ...]) -> Mapping | None:
         self.included += 1
         if self.included > MAX_INCLUDES:
-            raise Fatal(Problem("include", f"more than {MAX_INCLUDES} files are included", entry.place))
+            raise Fatal(Problem(Code.TOO_LARGE, f"more than {MAX_INCLUDES} files are included", entry.place))
         inner = self._included_sources(entry, path, sources)
         for file in inner.files:
             if file in chain:
                 cycle = " → ".join(self.files.shown(file) for file in (*chain[chain.index(file) :], file))
-                self.problems.error("include-cycle", f"files include each other: {cycle}", at=entry.place)
+                self.problems.error(
+                    Code.INCLUDE_CYCLE,
+                    f"files include each other: {cycle}",
+                    at=entry.place,
+                    path=("include",),
+                    hint="remove one include",
+                )
                 return None
             if not os.path.isfile(file):
                 message = f"cannot include {self.files.shown(file)}: there is no such file"
-                self.problems.error("include", message, at=entry.place, path=("include",))
+                hint = f"the path is relative to {self.files.shown(path)}"
+                self.problems.error(Code.MISSING_FILE, message, at=entry.place, path=("include",), hint=hint)
                 return None
         return self.tree(inner, chain=chain).without(["name", "version"])
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from composer.errors import FileNotFound, UsageError
+from composer.loader.codes import Code
 from composer.loader.problems import Place, Problems
 from composer.loader.request import LoadRequest
 
@@ -66,7 +67,7 @@ def _upward(directory: str) -> Iterator[str]:
 def _warn_of_several(present: list[str], problems: Problems) -> None:
     names = ", ".join(os.path.basename(path) for path in present)
     used = Place(present[0], 1, 1, 1, 1)
-    problems.warn("several-files", f"several Compose files are here: {names}", at=used, hint="this one is used")
+    problems.warn(Code.SEVERAL_FILES, f"several Compose files are here: {names}", at=used, hint="this one is used")
 
 
 def _absolute(cwd: str, path: str) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from composer.loader.codes import Code
 from composer.loader.problems import Place, Problem
 from composer.loader.template import BadTemplate, Lookup, parse_template, substitute
 
@@ -146,10 +147,10 @@ class _Reader:
     def _unset(self, name: str) -> None:
         message = f'the variable "{name}" is not set; an empty text is used'
         hint = "quote the value with ' where $ is meant literally"
-        self.warn(Problem("unset-variable", message, self._place(), hint=hint))
+        self.warn(Problem(Code.UNSET_VARIABLE, message, self._place(), hint=hint))
 
     def _bad(self, message: str, *, hint: str | None) -> BadEnvFile:
-        return BadEnvFile(Problem("env-file-syntax", message, self._place(), hint=hint))
+        return BadEnvFile(Problem(Code.ENV_FILE_SYNTAX, message, self._place(), hint=hint))
 
     def _place(self) -> Place:
         before = self.text[: self.position]

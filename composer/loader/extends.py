@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
+from composer.loader.codes import Code
 from composer.loader.files import Files
 from composer.loader.merge import merge
 from composer.loader.nearest import did_you_mean
@@ -67,7 +70,7 @@ class Extends:
             return own
         if len(chain) == MAX_CHAIN:
             message = f"more than {MAX_CHAIN} services extend each other in a row"
-            self._error("extends", message, extends.place, ("services", name, "extends"), None)
+            self._error(Code.TOO_LARGE, message, extends.place, ("services", name, "extends"), None)
             return own
         base = self._base(name, extends, file, (*chain, link))
         if base is None:
@@ -96,11 +99,11 @@ class Extends:
             if key not in _KEYS and not key.startswith("x-"):
                 hint = did_you_mean(key, _KEYS) or "extends has service and file"
                 place = place_of_key(extends, (key,))
-                self._error("unknown-key", f'"{key}" is not a key of extends', place, (*path, key), hint)
+                self._error(Code.UNKNOWN_KEY, f'"{key}" is not a key of extends', place, (*path, key), hint)
         if not isinstance(service, Scalar) or not isinstance(service.value, str):
             if not isinstance(extends, Mapping) or set(extends.entries) <= set(_KEYS):
                 hint = "write extends: {service: NAME}"
-                self._error("extends", "extends names no service", extends.place, path, hint)
+                self._error(Code.MISSING_KEY, "extends names no service", extends.place, path, hint)
             return None, None
         return service, file if isinstance(file, Scalar) and isinstance(file.value, str) else None
 
@@ -110,8 +113,9 @@ class Extends:
         if path == file.path:
             return file
         if not os.path.isfile(path):
+            hint = f"the path is relative to {self.source.files.shown(file.path)}"
             message = f"cannot extend from {self.source.files.shown(path)}: there is no such file"
-            self._error("extends", message, other.place, ("services", name, "extends", "file"), None)
+            self._error(Code.MISSING_FILE, message, other.place, ("services", name, "extends", "file"), hint)
             return None
         if path not in self.others:
             self.others[path] = self._services_of(path)
@@ -139,8 +143,8 @@ class Extends:
     def _tell_missing(self, name: str, wanted: Scalar, target: str, source: _Base) -> None:
         where = self.source.files.shown(source.path)
         message = f'cannot extend "{target}": {where} has no such service'
-        hint = did_you_mean(target, source.services.entries)
-        self._error("extends", message, wanted.place, ("services", name, "extends", "service"), hint)
+        hint = did_you_mean(target, source.services.entries) or f"it has {_some(source.services.entries)}"
+        self._error(Code.UNDEFINED_SERVICE, message, wanted.place, ("services", name, "extends", "service"), hint)
 
     def _tell_cycle(self, cycle: tuple[tuple[str, str], ...], extends: Node) -> None:
         if frozenset(cycle) in self.cycles:
@@ -149,7 +153,14 @@ class Extends:
         several = len({path for path, _ in cycle}) > 1
         names = (f"{name} ({self.source.files.shown(path)})" if several else name for path, name in cycle)
         message = f"services extend each other: {' → '.join(names)}"
-        self._error("extends-cycle", message, extends.place, ("services", cycle[0][1], "extends"), None)
+        self._error(
+            Code.EXTENDS_CYCLE, message, extends.place, ("services", cycle[0][1], "extends"), "remove one extends"
+        )
 
-    def _error(self, code: str, message: str, place: Place, path: Path, hint: str | None) -> None:
+    def _error(self, code: Code, message: str, place: Place, path: Path, hint: str | None) -> None:
         self.source.problems.error(code, message, at=place, path=path, hint=hint)
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *rest = list(islice(names, 9))
+    return ", ".join((first, *rest)) if len(rest) < 8 else ", ".join((first, *rest[:7], "…"))

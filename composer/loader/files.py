@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from composer.errors import FileNotFound, HostError
+from composer.loader.codes import Code
 from composer.loader.discover import STDIN
 from composer.loader.problems import Fatal, Place, Problem
 
@@ -57,7 +58,7 @@ class Files:
             line = content.count(b"\n", 0, error.start) + 1
             message = f"the byte {content[error.start]:#04x} is not UTF-8"
             place = Place(self.shown(path), line, 1, line, 2)
-            raise Fatal(Problem("encoding", message, place, hint="save it as UTF-8 text")) from None
+            raise Fatal(Problem(Code.BAD_ENCODING, message, place, hint="save it as UTF-8 text")) from None
 
     def with_excerpt(self, problem: Problem) -> Problem:
         """The problem together with the line it stands on."""

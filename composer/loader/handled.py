@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, at, child, is_null, place_of_key, plain
 
@@ -179,7 +180,7 @@ def warn_of_unhandled(root: Mapping, *, active: frozenset[str], problems: Proble
         used_by = f" ({', '.join(services)})" if len(services) > 1 else ""
         message = f"{unhandled.name}{used_by}: {unhandled.why}, {unhandled.instead}"
         place = place_of_key(root, found[0])
-        problems.warn("not-supported", message, at=place, path=found[0], hint=unhandled.hint)
+        problems.warn(Code.NOT_SUPPORTED, message, at=place, path=found[0], hint=unhandled.hint)
 
 
 def _matching(root: Mapping, where: str, unhandled: Unhandled, active: frozenset[str]) -> Iterator[Path]:

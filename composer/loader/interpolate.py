@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
-from composer.loader.template import BadTemplate, Lookup, parse_template, substitute
+from composer.loader.template import BadTemplate, Lookup, RequiredVariable, parse_template, substitute
 from composer.loader.tree import Mapping, Node, Scalar, Sequence
 
 
@@ -40,11 +41,12 @@ class _Interpolation:
         def unset(name: str) -> None:
             message = f'the variable "{name}" is not set; an empty text is used'
             hint = f"set it, write ${{{name}:-default}}, or $$ for a dollar sign"
-            self.problems.warn("unset-variable", message, at=node.place, path=path, hint=hint)
+            self.problems.warn(Code.UNSET_VARIABLE, message, at=node.place, path=path, hint=hint)
 
         try:
             return replace(node, value=substitute(parse_template(text), self.lookup, unset=unset))
         except BadTemplate as problem:
-            self.problems.error("interpolation", problem.message, at=node.place, path=path, hint=problem.hint)
+            code = Code.REQUIRED_VARIABLE if isinstance(problem, RequiredVariable) else Code.VARIABLE_SYNTAX
+            self.problems.error(code, problem.message, at=node.place, path=path, hint=problem.hint)
             self.problems.unreadable.add(node.place)
             return replace(node, value=text.replace("$", ""))

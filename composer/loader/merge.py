@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, Tag, child, is_null, plain
 from composer.model.scalars import spelled
@@ -72,7 +73,13 @@ def merge(base: Node, over: Node, *, problems: Problems, path: Path = ()) -> Nod
         case Sequence(), Sequence():
             return replace(over, items=_united(base.items + over.items, _IDENTITIES.get(pattern, _by_value)))
         case ((Mapping() | Sequence()), _):
-            problems.error("merge-shape", _shapes(base, over), at=over.place, path=path, hint="!override replaces it")
+            problems.error(
+                Code.MERGE_MISMATCH,
+                _shapes(base, over),
+                at=over.place,
+                path=path,
+                hint=f"write {_KINDS[type(base)]}, or !override before the value to replace the other",
+            )
             return base
         case _:
             return over
@@ -127,9 +134,11 @@ def _united(items: tuple[Node, ...], identity: Identity) -> tuple[Node, ...]:
     return tuple(united.values())
 
 
+_KINDS = {Mapping: "a mapping", Sequence: "a list", Scalar: "a single value"}
+
+
 def _shapes(base: Node, over: Node) -> str:
-    words = {Mapping: "a mapping", Sequence: "a list", Scalar: "a single value"}
-    return f"this is {words[type(over)]}, and what it would change is {words[type(base)]} ({base.place})"
+    return f"this is {_KINDS[type(over)]}, and what it would change is {_KINDS[type(base)]} ({base.place})"
 
 
 def settled(node: Node) -> Node:

@@ -9,8 +9,8 @@ MAX_CANDIDATES = 1000  # a project of thousands of services gets its answer soon
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The closest of `known`, where it is close enough to be meant: a third of the letters may be wrong."""
-    best, best_distance = None, max(1, len(word) // 3) + 1
+    """The closest of `known`, where it is close enough to be meant: a third of the letters may be wrong, never all."""
+    best, best_distance = None, min(max(1, len(word) // 3) + 1, len(word))
     for candidate in islice(known, MAX_CANDIDATES):
         if abs(len(candidate) - len(word)) >= best_distance:
             continue

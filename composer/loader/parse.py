@@ -16,6 +16,7 @@ from typing import Any, cast
 import yaml
 from yaml import events
 
+from composer.loader.codes import Code
 from composer.loader.dialect import resolve
 from composer.loader.files import MAX_BYTES
 from composer.loader.problems import Fatal, Place, Problem, Problems
@@ -37,13 +38,13 @@ def parse(source: bytes, *, file: str, problems: Problems) -> tuple[Node, ...]:
     except yaml.MarkedYAMLError as error:
         raise Fatal(explained(error, file=file, text=text)) from None
     except yaml.YAMLError as error:  # a ReaderError; its characters were looked for above, so this is a rarity
-        raise Fatal(Problem("yaml-syntax", f"not valid YAML: {error}", Place(file, 1, 1, 1, 2))) from None
+        raise Fatal(Problem(Code.YAML_SYNTAX, f"not valid YAML: {error}", Place(file, 1, 1, 1, 2))) from None
 
 
 def _decoded(source: bytes, file: str) -> str:
     if len(source) > MAX_BYTES:
         message = f"more than {MAX_BYTES} bytes are too many for a Compose file"
-        raise Fatal(Problem("file-too-large", message, Place(file, 1, 1, 1, 2), hint="split it, with include"))
+        raise Fatal(Problem(Code.TOO_LARGE, message, Place(file, 1, 1, 1, 2), hint="split it, with include"))
     encoding = "utf-16" if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         text = source.decode(encoding)
@@ -58,7 +59,9 @@ def _decoded(source: bytes, file: str) -> str:
 
 def _bad_character(before: str, file: str, message: str) -> Problem:
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return Problem("yaml-encoding", message, Place(file, line, column, line, column + 1), hint="save it as UTF-8 text")
+    return Problem(
+        Code.BAD_ENCODING, message, Place(file, line, column, line, column + 1), hint="save it as UTF-8 text"
+    )
 
 
 def _documents(loader: yaml.Loader | yaml.CLoader, file: str, problems: Problems) -> Iterator[Node]:
@@ -94,7 +97,7 @@ class _Composer:
             return self._alias(event)
         self._count(1, event)
         if depth > MAX_DEPTH:
-            raise Fatal(Problem("yaml-depth", TOO_DEEP, self._place(event)))
+            raise Fatal(Problem(Code.TOO_LARGE, TOO_DEEP, self._place(event)))
         anchor = getattr(event, "anchor", None)
         before = self.visited
         if anchor is not None:
@@ -109,9 +112,9 @@ class _Composer:
         if anchored is None:
             message = f'the alias "*{event.anchor}" has no anchor above it'
             hint = f'write "&{event.anchor}" before the value it stands for, or quote the text'
-            raise Fatal(Problem("yaml-alias", message, self._place(event), hint=hint))
+            raise Fatal(Problem(Code.YAML_ALIAS, message, self._place(event), hint=hint))
         if anchored.node is None:
-            raise Fatal(Problem("yaml-alias", f'the alias "*{event.anchor}" contains itself', self._place(event)))
+            raise Fatal(Problem(Code.YAML_ALIAS, f'the alias "*{event.anchor}" contains itself', self._place(event)))
         self._count(anchored.size, event)
         return anchored.node
 
@@ -119,7 +122,7 @@ class _Composer:
         self.visited += nodes
         if self.visited > MAX_NODES:
             message = f"more than {MAX_NODES} nodes, aliases written out"
-            raise Fatal(Problem("yaml-too-large", message, self._place(event), hint="split the file or drop aliases"))
+            raise Fatal(Problem(Code.TOO_LARGE, message, self._place(event), hint="split the file or drop aliases"))
 
     def _fresh(self, event: events.Event, depth: int) -> Node:
         match event:
@@ -156,9 +159,10 @@ class _Composer:
         while not isinstance(inner := self.next_event(), events.MappingEndEvent):
             merges = isinstance(inner, events.ScalarEvent) and inner.value == "<<" and inner.implicit[0]
             key, place = self._key(self.node(inner, depth=depth + 1))
-            value = self.node(self.next_event(), depth=depth + 1)
+            begins = self.next_event()
+            value = self.node(begins, depth=depth + 1)
             if merges:
-                merged += self._merged(value)
+                merged += self._merged(value, at=self._place(begins))
             elif key in entries:
                 self._duplicate(key, place, first=keys[key])
             else:
@@ -173,22 +177,24 @@ class _Composer:
         if isinstance(node, Scalar) and isinstance(node.value, str):
             return node.value, node.place
         if not isinstance(node, Scalar):
-            raise Fatal(Problem("yaml-key", "a list or a mapping cannot be a key", node.place, hint="quote the key"))
+            raise Fatal(Problem(Code.YAML_KEY, "a list or a mapping cannot be a key", node.place, hint="quote the key"))
         text = "" if node.value is None else str(node.value).lower()
-        self.problems.error("yaml-key", f'the key "{text}" is not a text', at=node.place, hint=f'quote it: "{text}":')
+        self.problems.error(
+            Code.YAML_KEY, f'the key "{text}" is not a text', at=node.place, hint=f'quote it: "{text}":'
+        )
         return text, node.place
 
-    def _merged(self, value: Node) -> list[Mapping]:
+    def _merged(self, value: Node, *, at: Place) -> list[Mapping]:
         sources = value.items if isinstance(value, Sequence) else (value,)
         good = [source for source in sources if isinstance(source, Mapping)]
         if len(good) < len(sources):
             hint = 'write "<<: *name", where &name stands before a mapping'
-            self.problems.error("yaml-merge", '"<<" merges mappings only', at=value.place, hint=hint)
+            self.problems.error(Code.YAML_MERGE, '"<<" merges mappings only', at=at, hint=hint)
         return good
 
     def _duplicate(self, key: str, place: Place, *, first: Place) -> None:
         message = f'the key "{key}" is given twice; first on line {first.line}'
-        self.problems.error("duplicate-key", message, at=place, hint="remove one of them")
+        self.problems.error(Code.DUPLICATE_KEY, message, at=place, hint="remove one of them")
 
     def _tag(self, tag: str | None, place: Place, standard: tuple[str, ...]) -> Tag:
         if tag is None or tag == "!" or tag in {_STANDARD + name for name in standard}:
@@ -196,7 +202,7 @@ class _Composer:
         if tag in (Tag.RESET.value, Tag.OVERRIDE.value):
             return Tag(tag)
         hint = "Compose knows !reset and !override; quote a text that begins with !"
-        self.problems.error("yaml-tag", f'the tag "{tag}" is not known here', at=place, hint=hint)
+        self.problems.error(Code.YAML_TAG, f'the tag "{tag}" is not known here', at=place, hint=hint)
         return Tag.NONE
 
     def _place(self, event: events.Event, *, end: events.Event | None = None) -> Place:

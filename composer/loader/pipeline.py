@@ -13,17 +13,20 @@ from dataclasses import dataclass, field
 
 from composer.errors import InvalidFile
 from composer.loader.assemble import Assembly, Sources
+from composer.loader.codes import Code
 from composer.loader.discover import Found, discover, project_name
 from composer.loader.environment import interpolation_environment, with_project_env
 from composer.loader.files import Files
 from composer.loader.handled import warn_of_unhandled
 from composer.loader.interpolate import interpolate
-from composer.loader.problems import Fatal, Path, Place, Problem, Problems, presentable
+from composer.loader.origin import Origin, refusal, told
+from composer.loader.problems import Fatal, Path, Place, Problem, Problems
 from composer.loader.profiles import active_profiles, active_services
 from composer.loader.references import References, definitions_of, with_implicit_dependencies, without_inactive
 from composer.loader.request import Loaded, LoadRequest
 from composer.loader.rules import findings
 from composer.loader.service_files import ServiceFiles
+from composer.loader.shapes import misspelt
 from composer.loader.top_level import check_definitions, check_top, with_names
 from composer.loader.tree import Mapping, Node, Scalar, child, entries_at, place_of, place_of_key, plain
 from composer.loader.validate import Validation
@@ -43,7 +46,8 @@ def load(request: LoadRequest) -> Loaded:
         raise loading.refusal(fatal.problem) from None
     if loading.problems.errors:
         raise loading.refusal()
-    return Loaded(project, loading.told(loading.problems.warnings), loading.environment)
+    warnings = told(loading.problems.warnings, files=loading.files)
+    return Loaded(project, warnings, loading.environment, Origin(loading.root, loading.files))
 
 
 @dataclass(slots=True)
@@ -52,6 +56,10 @@ class _Loading:
     files: Files
     problems: Problems
     environment: dict[str, str] = field(default_factory=dict)
+    root: Mapping = field(default_factory=lambda: Mapping({}, {}, Place("", 1, 1, 1, 1)))
+
+    def refusal(self, *last: Problem) -> InvalidFile:
+        return refusal(self.problems.errors, files=self.files, warnings=self.problems.warnings, last=last)
 
     def project(self) -> Project:
         environment = interpolation_environment(self.request, files=self.files, problems=self.problems)
@@ -82,6 +90,7 @@ class _Loading:
         root = ServiceFiles(self.environment, self.files, self.problems).filled(root, active=active)
         root = check_top(root, problems=self.problems)
         check_definitions(root, problems=self.problems)
+        self.root = root
         validation = Validation(root, self.problems)
         services = validation.parts("services", Service, nullable=False)
         services = {key: with_implicit_dependencies(service) for key, service in services.items()}
@@ -125,26 +134,16 @@ class _Loading:
         for finding in findings(service):
             path: Path = ("services", service.name, *finding.path)
             place = place_of_key(root, path) if finding.of_key else place_of(root, path)
-            problem = Problem("rule", finding.message, place, path, finding.hint, finding.severity)
+            problem = Problem(finding.code, finding.message, place, path, finding.hint, finding.severity)
             self.problems.add(problem)
 
     def _check_rootfs(self, service: Service, root: Mapping, pruned: frozenset[Path]) -> None:
         path: Path = ("services", service.name)
         if service.rootfs or (*path, "rootfs") in pruned or not self.request.require_rootfs:
             return
+        if any(misspelt(key) == "rootfs" for key, _ in entries_at(root, *path)):
+            return  # told already
         reason = "; images are not supported yet" if service.image or service.build else ""
         hint = 'write rootfs: with a directory, a tar archive, or "/" for the host\'s own root'
         at = place_of_key(root, path)
-        self.problems.error("no-rootfs", f"the service has no rootfs{reason}", at=at, path=path, hint=hint)
-
-    def told(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-        """In the order of their places, each with the line it stands on."""
-        ordered = sorted(problems, key=lambda problem: problem.place or Place("", 0, 0, 0, 0))
-        return tuple(presentable(self.files.with_excerpt(problem)) for problem in ordered)
-
-    def refusal(self, *last: Problem) -> InvalidFile:
-        errors = (*self.told(self.problems.errors), *self.told(last))
-        count = "1 mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
-        files = dict.fromkeys(problem.place.file for problem in errors if problem.place)
-        message = f"cannot use {', '.join(files) or 'the Compose file'}: {count}"
-        return InvalidFile(message, problems=errors + self.told(self.problems.warnings))
+        self.problems.error(Code.NO_ROOTFS, f"the service has no rootfs{reason}", at=at, path=path, hint=hint)

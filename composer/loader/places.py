@@ -7,10 +7,11 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
-from composer.loader.nearest import advice, did_you_mean
+from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence
-from composer.model.scalars import Unreadable, shown, spelled
+from composer.loader.unreadable import code_of, hint_of
+from composer.model.scalars import Unreadable, WrongType, spelled
 
 T = TypeVar("T")
 Rewrite: TypeAlias = "Callable[[Node, Spot], Node]"
@@ -31,16 +32,15 @@ class Spot:
         try:
             if not isinstance(node.value, str):
                 hint = f'quote it: "{spelled(node.value)}"' if node.value is not None else None
-                raise Unreadable(f"found {shown(node.value)} where a text is needed", hint=hint)
+                raise WrongType(node.value, "a text", hint=hint)
             return reader(node.value)
         except Unreadable as problem:
             self.tell(node, problem)
             return None
 
-    def tell(self, node: Node, problem: Unreadable) -> None:
-        guess = did_you_mean(problem.near, problem.known) if problem.near else None
-        hint = advice(guess, problem.hint)
-        self.problems.error("bad-value", problem.message, at=node.place, path=self.path, hint=hint)
+    def tell(self, node: Node, problem: Unreadable, *, code: Code | None = None) -> None:
+        hint = hint_of(problem)
+        self.problems.error(code or code_of(problem), problem.message, at=node.place, path=self.path, hint=hint)
 
 
 @dataclass(slots=True)

@@ -5,10 +5,13 @@ A problem says what was found; its hint says what a good one looks like. Excerpt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
+
+from composer.loader.codes import Code
 
 Path = tuple[str | int, ...]
 
@@ -37,7 +40,7 @@ class Severity(StrEnum):
 class Problem:
     """One mistake. `str()` is its one-line form: file:line:column: path: message (hint)."""
 
-    code: str
+    code: Code
     message: str
     place: Place | None = None
     path: Path = ()
@@ -47,7 +50,7 @@ class Problem:
 
     @property
     def notation(self) -> str:
-        """The path as people write it: services.web.ports[0]."""
+        """The path as people write it: services.web.ports[0], services.web.labels["a.b"]."""
         return notation(self.path)
 
     def __str__(self) -> str:
@@ -57,9 +60,18 @@ class Problem:
         return ": ".join((*parts, self.message)) + hint
 
 
+_PLAIN = re.compile(r"[\w-]+")
+
+
 def notation(path: Iterable[str | int]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
+    """Keys that could be mistaken for several are quoted, so that the text means one path only."""
+    return "".join(map(_step, path)).removeprefix(".")
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if _PLAIN.fullmatch(step) else f'["{step}"]'
 
 
 def presentable(problem: Problem) -> Problem:
@@ -98,12 +110,12 @@ class Problems:
     unreadable: set[Place] = field(default_factory=set)
 
     def error(
-        self, code: str, message: str, *, at: Place | None = None, path: Path = (), hint: str | None = None
+        self, code: Code, message: str, *, at: Place | None = None, path: Path = (), hint: str | None = None
     ) -> None:
         self.add(Problem(code, message, at, path, hint))
 
     def warn(
-        self, code: str, message: str, *, at: Place | None = None, path: Path = (), hint: str | None = None
+        self, code: Code, message: str, *, at: Place | None = None, path: Path = (), hint: str | None = None
     ) -> None:
         self.add(Problem(code, message, at, path, hint, Severity.WARNING))
 
@@ -116,7 +128,7 @@ class Problems:
         self.known.setdefault(problem, problem)
         if len(self.errors) > MAX_ERRORS:
             message = f"more than {MAX_ERRORS} mistakes: the rest is not looked at"
-            raise Fatal(Problem("too-many", message, problem.place))
+            raise Fatal(Problem(Code.TOO_MANY_MISTAKES, message, problem.place))
 
     @property
     def errors(self) -> tuple[Problem, ...]:

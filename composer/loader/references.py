@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 
+from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean
 from composer.loader.problems import Path, Problems
 from composer.loader.short import name_and_alias
@@ -29,10 +30,11 @@ class Definitions:
     volumes: frozenset[str]
     configs: frozenset[str]
     secrets: frozenset[str]
+    models: frozenset[str]
 
 
 def definitions_of(root: Mapping) -> Definitions:
-    kinds = ("services", "networks", "volumes", "configs", "secrets")
+    kinds = ("services", "networks", "volumes", "configs", "secrets", "models")
     return Definitions(*(frozenset(name for name, _ in entries_at(root, kind)) for kind in kinds))
 
 
@@ -106,7 +108,7 @@ class References:
         flags = " or ".join(f"--profile {profile}" for profile in profiles)
         message = f'the service "{name}" is disabled by its profiles ({", ".join(profiles)})'
         instead = ", or write required: false" if "depends_on" in where else ""
-        self._error("disabled-service", message, where, f"enable it with {flags}{instead}")
+        self._error(Code.DISABLED_SERVICE, message, where, f"enable it with {flags}{instead}")
 
     def _health(self, service: Service, dependency: Service) -> None:
         unknown = ("services", dependency.name, "healthcheck") in self.pruned
@@ -114,7 +116,9 @@ class References:
             return  # an image may bring a healthcheck of its own
         message = f'"{dependency.name}" has no healthcheck and so can never be healthy'
         where: Path = ("services", service.name, "depends_on", dependency.name, "condition")
-        self._error("no-healthcheck", message, where, f"write a healthcheck for {dependency.name}, or service_started")
+        self._error(
+            Code.NO_HEALTHCHECK, message, where, f"write a healthcheck for {dependency.name}, or service_started"
+        )
 
     # ---- what is defined at the top ----
 
@@ -133,11 +137,12 @@ class References:
             yield ("configs", index, "source"), "config", config.source, self.definitions.configs
         for index, secret in enumerate(service.secrets):
             yield ("secrets", index, "source"), "secret", secret.source, self.definitions.secrets
+        for name in service.models:
+            yield ("models", name), "model", name, self.definitions.models
 
     def _tell_undefined(self, where: Path, kind: str, name: str, known: frozenset[str]) -> None:
-        guess = did_you_mean(name, sorted(known))
-        hint = guess or f"write {name}: beneath {kind}s:"
-        self._error(f"undefined-{kind}", f'the {kind} "{name}" is not defined', where, hint)
+        hint = did_you_mean(name, sorted(known)) or f"{_listed(known - {'default'})}write {name}: beneath {kind}s:"
+        self._error(Code(f"undefined-{kind}"), f'the {kind} "{name}" is not defined', where, hint)
 
     # ---- between services ----
 
@@ -147,7 +152,9 @@ class References:
             name = service.container_name
             if name in taken:
                 message = f'the container name "{name}" is taken by the service {taken[name]}'
-                self._error("container-name", message, ("services", service.name, "container_name"), "choose another")
+                self._error(
+                    Code.DUPLICATE_NAME, message, ("services", service.name, "container_name"), "choose another"
+                )
             elif name is not None:
                 taken[name] = service.name
 
@@ -173,14 +180,21 @@ class References:
         if frozenset(cycle) in self.cycles:
             return
         self.cycles.add(frozenset(cycle))
-        message = f"services depend on each other: {' → '.join(cycle)}"
-        self._error(
-            "dependency-cycle", message, ("services", cycle[0], "depends_on", cycle[1]), "remove one dependency"
-        )
+        alone = len(cycle) == 2
+        message = f"{cycle[0]} depends on itself" if alone else f"services depend on each other: {' → '.join(cycle)}"
+        where = next(path for path, name, _ in _references(self.active[cycle[0]]) if name == cycle[1])
+        hint = "remove it" if alone else "remove one dependency"
+        self._error(Code.DEPENDENCY_CYCLE, message, ("services", cycle[0], *where), hint)
 
-    def _error(self, code: str, message: str, where: Path, hint: str | None) -> None:
-        at = place_of_key(self.root, where) if where[-2:-1] == ("depends_on",) else place_of(self.root, where)
+    def _error(self, code: Code, message: str, where: Path, hint: str | None) -> None:
+        named_by_key = where[-2:-1] in (("depends_on",), ("networks",), ("models",))
+        at = place_of_key(self.root, where) if named_by_key else place_of(self.root, where)
         self.problems.error(code, message, at=at, path=where, hint=hint)
+
+
+def _listed(known: frozenset[str]) -> str:
+    """What there is, where it is not too much to read."""
+    return f"there are {', '.join(sorted(known))}; or " if 1 < len(known) <= 8 else ""
 
 
 def _references(service: Service) -> Iterator[tuple[Path, str, bool]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from composer.loader.problems import Problem
 
 if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic
+    from composer.loader.origin import Origin
     from composer.model.project import Project
 
 
@@ -34,5 +35,6 @@ class Loaded:
     """A project without mistakes. `environment` is what variables were taken from."""
 
     project: Project
-    warnings: tuple[Problem, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...]
+    environment: Mapping[str, str]
+    origin: Origin

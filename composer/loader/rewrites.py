@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from composer.loader import short
+from composer.loader.codes import Code
 from composer.loader.places import Rewrite, Spot
-from composer.loader.tree import Mapping, Node, Scalar, Sequence, grown, is_null
+from composer.loader.tree import Mapping, Node, Scalar, Sequence, grown, is_null, plain
 from composer.model.logging import LogOptions
-from composer.model.scalars import Unreadable
+from composer.model.scalars import Unreadable, WrongType
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ def _collected(
     entries: dict[str, Node] = {}
     for index, item in enumerate(node.items):
         if not isinstance(item, Scalar):
-            spot.inner(index).tell(item, Unreadable("found a mapping or a list where a text is needed"))
+            spot.inner(index).tell(item, WrongType(plain(item), "a text", hint="write KEY=VALUE"))
         elif (read := spot.inner(index).read(item, reader)) is not None:
             entries[read[0]] = value(read[1], item)
     return Mapping(entries, {key: item.place for key, item in entries.items()}, node.place, node.tag)
@@ -203,7 +204,8 @@ def service(node: Node, spot: Spot) -> Node:
         return node
     alias, own = node.entries["x-rootfs"], node.entries.get("rootfs")
     if isinstance(alias, Scalar) and isinstance(own, Scalar) and alias.value != own.value:
-        spot.tell(alias, Unreadable("rootfs and x-rootfs differ", hint="they mean the same: write one of them"))
+        differ = Unreadable("rootfs and x-rootfs differ", hint="they mean the same: write one of them")
+        spot.inner("x-rootfs").tell(alias, differ, code=Code.CONFLICT)
     place = node.key_place("x-rootfs")
     return (
         node.without(["x-rootfs"]) if own is not None else node.without(["x-rootfs"]).having("rootfs", alias, at=place)

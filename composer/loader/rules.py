@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean
 from composer.loader.problems import Path, Severity
 from composer.model.capabilities import CAPABILITIES
 from composer.model.choices import NamespaceKind
 from composer.model.health import OnUnhealthy
-from composer.model.scalars import spelled
+from composer.model.scalars import size_text, spelled
 from composer.model.service import MAX_REPLICAS, Service
 from composer.model.volume import MountType
 
@@ -24,6 +25,7 @@ from composer.model.volume import MountType
 class Finding:
     """What a rule found, at a path below the service."""
 
+    code: Code
     path: Path
     message: str
     hint: str | None = None
@@ -48,15 +50,21 @@ _HOST_LABEL = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?")
 
 def _names(service: Service) -> Iterator[Finding]:
     if not _NAME.fullmatch(service.name):
-        yield Finding((), f'"{service.name}" is not a service name', "use letters, digits, dots, - and _", of_key=True)
+        yield Finding(
+            Code.BAD_NAME,
+            (),
+            f'"{service.name}" is not a service name',
+            "use letters, digits, dots, - and _",
+            of_key=True,
+        )
     name = service.container_name
     if name is not None and not _CONTAINER.fullmatch(name):
         hint = "begin with a letter or digit; use letters, digits, dots, - and _"
-        yield Finding(("container_name",), f'"{name}" is not a container name', hint)
+        yield Finding(Code.BAD_NAME, ("container_name",), f'"{name}" is not a container name', hint)
     for index, profile in enumerate(service.profiles):
         if not _PROFILE.fullmatch(profile):
             hint = "use letters, digits, dots, - and _"
-            yield Finding(("profiles", index), f'"{profile}" is not a profile name', hint)
+            yield Finding(Code.BAD_NAME, ("profiles", index), f'"{profile}" is not a profile name', hint)
 
 
 def _host_names(service: Service) -> Iterator[Finding]:
@@ -65,20 +73,26 @@ def _host_names(service: Service) -> Iterator[Finding]:
             continue
         if len(name) > 64 or not all(map(_HOST_LABEL.fullmatch, name.split("."))):
             hint = "use letters, digits and -, at most 64 of them"
-            yield Finding((key,), f'"{name}" is not a {key}', hint)
+            yield Finding(Code.BAD_NAME, (key,), f'"{name}" is not a {key}', hint)
 
 
 def _working_directory(service: Service) -> Iterator[Finding]:
     path = service.working_dir
     if path and not path.startswith("/"):
-        yield Finding(("working_dir",), f'the container path "{path}" is not absolute', f"write /{path}")
+        yield Finding(
+            Code.BAD_VALUE, ("working_dir",), f'the container path "{path}" is not absolute', f"write /{path}"
+        )
 
 
 def _environment_names(service: Service) -> Iterator[Finding]:
     for name, value in service.environment.items():
         if not name or "=" in name or "\0" in name + value:
             yield Finding(
-                ("environment", name), f'"{name}" cannot be an environment variable', "write NAME: value", of_key=True
+                Code.BAD_NAME,
+                ("environment", name),
+                f'"{name}" cannot be an environment variable',
+                "write NAME: value",
+                of_key=True,
             )
 
 
@@ -86,28 +100,42 @@ def _sysctls(service: Service) -> Iterator[Finding]:
     for name, value in service.sysctls.items():
         if not _SYSCTL.fullmatch(name):
             hint = "write a name such as net.core.somaxconn"
-            yield Finding(("sysctls", name), f'"{name}" is not the name of a kernel parameter', hint, of_key=True)
+            yield Finding(
+                Code.BAD_NAME, ("sysctls", name), f'"{name}" is not the name of a kernel parameter', hint, of_key=True
+            )
         elif not value:
             hint = f"write {name}: and its value"
-            yield Finding(("sysctls", name), f"the kernel parameter {name} has no value", hint, of_key=True)
+            yield Finding(
+                Code.MISSING_KEY, ("sysctls", name), f"the kernel parameter {name} has no value", hint, of_key=True
+            )
 
 
 def _labels(service: Service) -> Iterator[Finding]:
     for key in service.labels:
         if key.startswith("com.docker.compose."):
-            yield Finding(("labels", key), f'the label "{key}" is reserved', "use a name of your own", of_key=True)
+            yield Finding(
+                Code.RESERVED_NAME,
+                ("labels", key),
+                f'the label "{key}" is reserved',
+                "use a name of your own",
+                of_key=True,
+            )
 
 
 def _replicas(service: Service) -> Iterator[Finding]:
     deploy = service.deploy.replicas if service.deploy else None
     if service.scale is not None and deploy is not None and service.scale != deploy:
-        yield Finding(("scale",), f"scale is {service.scale} and deploy.replicas is {deploy}", "write one of them")
+        yield Finding(
+            Code.CONFLICT, ("scale",), f"scale is {service.scale} and deploy.replicas is {deploy}", "write one of them"
+        )
     if service.replicas > MAX_REPLICAS:
         path = ("scale",) if service.scale is not None else ("deploy", "replicas")
-        yield Finding(path, f"{service.replicas} containers are too many", f"write at most {MAX_REPLICAS}")
+        yield Finding(
+            Code.OUT_OF_RANGE, path, f"{service.replicas} containers are too many", f"write at most {MAX_REPLICAS}"
+        )
     if service.container_name is not None and service.replicas > 1:
         message = f"{service.replicas} containers cannot share the name {service.container_name}"
-        yield Finding(("container_name",), message, "remove container_name, or run one container")
+        yield Finding(Code.CONFLICT, ("container_name",), message, "remove container_name, or run one container")
 
 
 def _limits(service: Service) -> Iterator[Finding]:
@@ -126,8 +154,9 @@ def _limits(service: Service) -> Iterator[Finding]:
     )
     for key, own, other, deployed in twice:
         if own is not None and deployed is not None and own != deployed:
-            message = f"{key} is {spelled(own)} and deploy.resources.{other} is {spelled(deployed)}"
-            yield Finding((key,), message, "write one of them")
+            say = size_text if "mem" in key else spelled
+            message = f"{key} is {say(own)} and deploy.resources.{other} is {say(deployed)}"
+            yield Finding(Code.CONFLICT, (key,), message, "write one of them, or the same value")
 
 
 def _memory(service: Service) -> Iterator[Finding]:
@@ -136,27 +165,39 @@ def _memory(service: Service) -> Iterator[Finding]:
     swap = service.memswap_limit
     if swap and not memory:
         hint = "memswap_limit is memory and swap together: write mem_limit as well"
-        yield Finding(("memswap_limit",), "memswap_limit is given without mem_limit", hint)
+        yield Finding(Code.MISSING_KEY, ("memswap_limit",), "memswap_limit is given without mem_limit", hint)
     elif swap and memory and 0 < swap < memory:
-        message = f"memswap_limit ({swap}) is less than the memory limit ({memory})"
-        yield Finding(("memswap_limit",), message, "it is memory and swap together")
+        message = f"memswap_limit ({size_text(swap)}) is less than the memory limit ({size_text(memory)})"
+        yield Finding(Code.OUT_OF_RANGE, ("memswap_limit",), message, "it is memory and swap together")
     if memory and service.mem_reservation and service.mem_reservation > memory:
-        message = f"mem_reservation ({service.mem_reservation}) is more than the memory limit ({memory})"
-        yield Finding(("mem_reservation",), message, "reserve no more than the limit")
+        reserved = size_text(service.mem_reservation)
+        message = f"mem_reservation ({reserved}) is more than the memory limit ({size_text(memory)})"
+        yield Finding(Code.OUT_OF_RANGE, ("mem_reservation",), message, "reserve no more than the limit")
 
 
 def _cpu(service: Service) -> Iterator[Finding]:
     for key, value in (("cpu_period", service.cpu_period), ("cpu_quota", service.cpu_quota)):
         if service.cpus and value:
-            yield Finding((key,), f"cpus and {key} set the same limit", "write cpus alone, or cpu_quota and cpu_period")
+            yield Finding(
+                Code.CONFLICT,
+                (key,),
+                f"cpus and {key} set the same limit",
+                "write cpus alone, or cpu_quota and cpu_period",
+            )
     if service.cpu_period and not 1_000 <= service.cpu_period <= 1_000_000:
         yield Finding(
+            Code.OUT_OF_RANGE,
             ("cpu_period",),
             f"{service.cpu_period} µs is no period the kernel takes",
             "write 1000 to 1000000: 1ms to 1s",
         )
     if service.cpu_quota and 0 < service.cpu_quota < 1_000:
-        yield Finding(("cpu_quota",), f"{service.cpu_quota} µs is less than the kernel takes", "write at least 1000")
+        yield Finding(
+            Code.OUT_OF_RANGE,
+            ("cpu_quota",),
+            f"{service.cpu_quota} µs is less than the kernel takes",
+            "write at least 1000",
+        )
 
 
 _KNOWN_ULIMITS = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
@@ -168,9 +209,14 @@ def _ulimits(service: Service) -> Iterator[Finding]:
         path: Path = ("ulimits", name)
         if name not in _ULIMITS:
             hint = did_you_mean(name, _ULIMITS) or f"known are {', '.join(_ULIMITS)}"
-            yield Finding(path, f'"{name}" is not a ulimit', hint, of_key=True)
+            yield Finding(Code.UNKNOWN_CHOICE, path, f'"{name}" is not a ulimit', hint, of_key=True)
         elif limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1):
-            yield Finding(path, f"the soft limit {limit.soft} is above the hard limit {limit.hard}", "soft ≤ hard")
+            yield Finding(
+                Code.OUT_OF_RANGE,
+                path,
+                f"the soft limit {limit.soft} is above the hard limit {limit.hard}",
+                "write a soft limit up to the hard one",
+            )
 
 
 def _capabilities(service: Service) -> Iterator[Finding]:
@@ -179,7 +225,7 @@ def _capabilities(service: Service) -> Iterator[Finding]:
             short = name.upper().removeprefix("CAP_")
             if short not in CAPABILITIES and short != "ALL":
                 hint = did_you_mean(short, (*CAPABILITIES, "ALL")) or "write a name such as NET_ADMIN, or ALL"
-                yield Finding((key, index), f'"{name}" is not a capability', hint)
+                yield Finding(Code.UNKNOWN_CHOICE, (key, index), f'"{name}" is not a capability', hint)
 
 
 def _healthcheck(service: Service) -> Iterator[Finding]:
@@ -187,30 +233,36 @@ def _healthcheck(service: Service) -> Iterator[Finding]:
     if check is None:
         if service.x_on_unhealthy is not OnUnhealthy.NONE:
             message = "x-on-unhealthy acts upon a healthcheck, and there is none"
-            yield Finding(("x-on-unhealthy",), message, "write a healthcheck", Severity.WARNING)
+            yield Finding(Code.NO_EFFECT, ("x-on-unhealthy",), message, "write a healthcheck", Severity.WARNING)
         return
     if check.test and check.test[0] not in ("CMD", "CMD-SHELL", "NONE"):
         hint = f'write ["CMD", "{check.test[0]}", …], or the command as one text'
-        yield Finding(("healthcheck", "test"), f'the list begins with "{check.test[0]}"', hint)
+        yield Finding(Code.BAD_VALUE, ("healthcheck", "test"), f'the list begins with "{check.test[0]}"', hint)
     elif check.test and check.test[0] != "NONE" and len(check.test) < 2:
-        yield Finding(("healthcheck", "test"), f"nothing follows {check.test[0]}", "write the command behind it")
+        yield Finding(
+            Code.MISSING_KEY, ("healthcheck", "test"), f"nothing follows {check.test[0]}", "write the command behind it"
+        )
     elif check.test and check.test[0] == "CMD-SHELL" and len(check.test) > 2:
         hint = "write the whole command as one text, or begin with CMD"
-        yield Finding(("healthcheck", "test"), "CMD-SHELL takes one text", hint)
+        yield Finding(Code.BAD_VALUE, ("healthcheck", "test"), "CMD-SHELL takes one text", hint)
     if check.start_interval is not None and (check.start_period is None or not check.start_period.nanoseconds):
         message = "start_interval means nothing without start_period"
-        yield Finding(("healthcheck", "start_interval"), message, "write start_period: 30s as well")
+        yield Finding(Code.MISSING_KEY, ("healthcheck", "start_interval"), message, "write start_period: 30s as well")
     for key in ("interval", "timeout", "start_period", "start_interval"):
         duration = getattr(check, key)
         if duration is not None and 0 < duration.nanoseconds < 1_000_000:
-            yield Finding(("healthcheck", key), f"{duration} is less than a millisecond", "write at least 1ms")
+            yield Finding(
+                Code.OUT_OF_RANGE, ("healthcheck", key), f"{duration} is less than a millisecond", "write at least 1ms"
+            )
 
 
 def _hooks(service: Service) -> Iterator[Finding]:
     for key, hooks in (("post_start", service.post_start), ("pre_stop", service.pre_stop)):
         for index, hook in enumerate(hooks):
             if not hook.command:
-                yield Finding((key, index), "the hook has no command", "write command: [program, argument]")
+                yield Finding(
+                    Code.MISSING_KEY, (key, index), "the hook has no command", "write command: [program, argument]"
+                )
 
 
 def _mounts(service: Service) -> Iterator[Finding]:
@@ -220,32 +272,39 @@ def _mounts(service: Service) -> Iterator[Finding]:
     for path, target in targets:
         written = f"{path[0]}[{path[1]}]"
         if target in taken:
-            yield Finding(path, f"{target} is a mount of {taken[target]} already", "mount one of them elsewhere")
+            yield Finding(
+                Code.DUPLICATE_TARGET,
+                path,
+                f"{target} is a mount of {taken[target]} already",
+                "mount one of them elsewhere",
+            )
         taken.setdefault(target, written)
         if target == "/":
-            yield Finding(path, "a volume cannot take the place of the root", "mount it at a directory below /")
+            yield Finding(
+                Code.BAD_VALUE, path, "a volume cannot take the place of the root", "mount it at a directory below /"
+            )
 
 
 def _volumes(service: Service) -> Iterator[Finding]:
     for index, volume in enumerate(service.volumes):
         path: Path = ("volumes", index)
         if volume.type is MountType.BIND and not volume.source:
-            yield Finding(path, "a bind mount has no source", "write source: /path/on/the/host")
+            yield Finding(Code.MISSING_KEY, path, "a bind mount has no source", "write source: /path/on/the/host")
         if volume.type is MountType.TMPFS and volume.source:
-            yield Finding((*path, "source"), "a tmpfs has no source", "remove it")
+            yield Finding(Code.MISPLACED_KEY, (*path, "source"), "a tmpfs has no source", "remove it")
         for kind in (MountType.BIND, MountType.VOLUME, MountType.TMPFS, MountType.IMAGE):
             if kind is not volume.type and getattr(volume, kind.value) is not None:
                 message = f"{kind.value} options mean nothing for a mount of type {volume.type.value}"
-                yield Finding((*path, kind.value), message, "remove them", of_key=True)
+                yield Finding(Code.MISPLACED_KEY, (*path, kind.value), message, "remove them", of_key=True)
 
 
 def _network(service: Service) -> Iterator[Finding]:
     mode = service.network_mode
     if mode is not None and service.networks:
-        yield Finding(("network_mode",), f"network_mode: {mode} excludes networks", "write one of them")
+        yield Finding(Code.CONFLICT, ("network_mode",), f"network_mode: {mode} excludes networks", "write one of them")
     if mode is not None and mode.kind is NamespaceKind.HOST and service.ports:
         message = "with network_mode: host every port is the host's already"
-        yield Finding(("ports",), message, "remove ports", Severity.WARNING)
+        yield Finding(Code.NO_EFFECT, ("ports",), message, "remove ports", Severity.WARNING)
 
 
 _RULES: tuple[Rule, ...] = (

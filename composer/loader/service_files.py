@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 
+from composer.loader.codes import Code
 from composer.loader.dotenv import BadEnvFile, parse_env, parse_raw_env
 from composer.loader.files import Files
 from composer.loader.nearest import did_you_mean
@@ -107,7 +108,7 @@ class ServiceFiles:
             guess = did_you_mean(str(plain(form)), ("raw",))
             message = f'"{plain(form)}" is not a format of env_file'
             hint = guess or "write raw, or leave it out"
-            self.problems.error("bad-value", message, at=form.place, path=(*path, "format"), hint=hint)
+            self.problems.error(Code.UNKNOWN_CHOICE, message, at=form.place, path=(*path, "format"), hint=hint)
             return {}
         return parse_raw_env(text, lookup=lookup.get)
 
@@ -116,9 +117,10 @@ class ServiceFiles:
         if required is not None and str(plain(required)).lower() in ("false", "no", "off"):
             return
         path_shown = self.files.shown(str(file.value))
-        message = f"cannot read the env file {path_shown}: {_why_no_file(str(file.value))}"
-        hint = "create it, or write required: false beside its path"
-        self.problems.error("env-file", message, at=file.place, path=path, hint=hint)
+        why = _why_no_file(str(file.value))
+        message = f"cannot read the env file {path_shown}: {why}"
+        hint = _OPTIONAL if why == _ABSENT else "name a file of variables"
+        self.problems.error(Code.MISSING_FILE, message, at=file.place, path=path, hint=hint)
 
     def _with_labels(self, service: Mapping, path: Path) -> Mapping:
         values: dict[str, Node] = {}
@@ -134,7 +136,8 @@ class ServiceFiles:
     def _label_file(self, file: Scalar, name: str, path: Path) -> dict[str, Node]:
         if not os.path.isfile(name):
             message = f"cannot read the label file {self.files.shown(name)}: {_why_no_file(name)}"
-            self.problems.error("label-file", message, at=file.place, path=path)
+            hint = "name a file of labels: KEY=VALUE on each line"
+            self.problems.error(Code.MISSING_FILE, message, at=file.place, path=path, hint=hint)
             return {}
         text = self.files.text(name, what="the label file")
         try:
@@ -145,7 +148,11 @@ class ServiceFiles:
         return {key: Scalar(value, file.place) for key, value in values.items()}
 
 
+_ABSENT = "there is no such file"
+_OPTIONAL = "create it, or write required: false beside its path"
+
+
 def _why_no_file(path: str) -> str:
     if os.path.isdir(path):
         return "it is a directory"
-    return "it is not a regular file" if os.path.exists(path) else "there is no such file"
+    return "it is not a regular file" if os.path.exists(path) else _ABSENT

@@ -13,7 +13,8 @@ from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from composer.loader.nearest import did_you_mean
+from composer.loader.codes import Code
+from composer.loader.nearest import did_you_mean, nearest
 from composer.loader.problems import Path, Problems, notation
 from composer.loader.tree import Mapping, Node, Sequence
 from composer.model.part import EXTENSIONS, Part
@@ -86,6 +87,7 @@ def _closed_part(node: Mapping, part: type[Part], path: Path, problems: Problems
             entries[key] = value if shape is None else closed(value, shape, path=(*path, key), problems=problems)
         elif key.startswith("x-"):
             extensions[key] = value
+            _tell_unknown_extension(node, key, known, path, problems)
         elif key not in also:
             _tell_unknown(node, key, frozenset(known) | also, path, problems)
     if extensions:
@@ -98,10 +100,55 @@ def _tell_unknown(node: Mapping, key: str, known: frozenset[str], path: Path, pr
     candidates = sorted(known - {"*"})
     hint = did_you_mean(key, candidates)
     if hint is None:
-        hint = f"known are {', '.join(candidates)}" if len(candidates) <= 12 else "a key of your own begins with x-"
+        hint = elsewhere(key) or _known(candidates)
     problems.error(
-        "unknown-key", f'"{key}" is not a key of {owner}', at=node.key_place(key), path=(*path, key), hint=hint
+        Code.UNKNOWN_KEY, f'"{key}" is not a key of {owner}', at=node.key_place(key), path=(*path, key), hint=hint
     )
+
+
+def _known(keys: list[str]) -> str:
+    return f"known are {', '.join(keys)}" if len(keys) <= 12 else "a key of your own begins with x-"
+
+
+def misspelt(key: str) -> str | None:
+    """The key of a service that an unknown one was meant to be."""
+    known = keys_of(Service)
+    return None if key in known or key.startswith("x-") else nearest(key, known)
+
+
+def elsewhere(key: str) -> str | None:
+    """A good key that is indented too far, or not far enough, is told where it belongs."""
+    owner = _owners().get(key)
+    if owner is None:
+        return None
+    return f"it is a key of {'.'.join(owner)}: indent it accordingly" if owner else "it is a key of a service"
+
+
+@cache
+def _owners() -> dict[str, tuple[str, ...]]:
+    """Keys and the shortest way to them below a service."""
+    owners: dict[str, tuple[str, ...]] = {}
+    parts: list[tuple[tuple[str, ...], type[Part]]] = [((), Service)]
+    for way, part in parts:  # grows as it is walked: the nearest come first
+        for key, shape in keys_of(part).items():
+            owners.setdefault(key, way)
+            if shape is not None and len(way) < 4:
+                parts.append(((*way, key), shape.part))
+    return owners
+
+
+def _tell_unknown_extension(
+    node: Mapping, key: str, known: dict[str, Shape | None], path: Path, problems: Problems
+) -> None:
+    """A slip in a key of ours that begins with x- would be taken for somebody else's key, silently."""
+    ours = [*(name for name in known if name.startswith("x-") and name != EXTENSIONS), *_ALIASES.get(path[:1], ())]
+    guess = did_you_mean(key, ours if len(path) == 2 else ())
+    if guess is not None:
+        message = f'"{key}" means nothing here'
+        problems.warn(Code.UNKNOWN_EXTENSION, message, at=node.key_place(key), path=(*path, key), hint=guess)
+
+
+_ALIASES: dict[Path, tuple[str, ...]] = {("services",): ("x-rootfs",)}
 
 
 def _owner(path: Path) -> str:

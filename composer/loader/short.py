@@ -9,7 +9,7 @@ import shlex
 from typing import Any
 
 from composer.model.ports import PortRange
-from composer.model.scalars import Unreadable, shown
+from composer.model.scalars import Unreadable, WrongType
 
 Long = dict[str, Any]
 
@@ -158,5 +158,5 @@ def name_and_alias(text: str) -> tuple[str, str]:
     """`SERVICE[:ALIAS]`."""
     name, _, alias = text.partition(":")
     if not name:
-        raise Unreadable(f"found {shown(text)} where a service's name is needed")
+        raise WrongType(text, "a service's name")
     return name, alias or name

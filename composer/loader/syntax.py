@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from yaml import Mark, MarkedYAMLError
 
+from composer.loader.codes import Code
 from composer.loader.problems import Place, Problem
 
 MAX_DEPTH = 100  # levels of lists and mappings within each other
@@ -18,10 +19,10 @@ class _Explanation:
     noticed: re.Pattern[str]
     message: str
     hint: str | None = None
-    code: str = "yaml-syntax"
+    code: Code = Code.YAML_SYNTAX
 
 
-def _explain(noticed: str, message: str, hint: str | None = None, *, code: str = "yaml-syntax") -> _Explanation:
+def _explain(noticed: str, message: str, hint: str | None = None, *, code: Code = Code.YAML_SYNTAX) -> _Explanation:
     return _Explanation(re.compile(noticed), message, hint, code)
 
 
@@ -56,7 +57,7 @@ _EXPLANATIONS = (
     ),
     _explain(r"expected <document start>", "the document ended above this line", 'separate documents with "---"'),
     # Where brackets follow each other the scanner of newer libyamls reads ahead, and meets its own limit before us.
-    _explain(r"exceeded|depth level", TOO_DEEP, code="yaml-depth"),
+    _explain(r"exceeded|depth level", TOO_DEEP, code=Code.TOO_LARGE),
 )
 
 
@@ -71,7 +72,7 @@ def explained(error: MarkedYAMLError, *, file: str, text: str) -> Problem:
     for explanation in _EXPLANATIONS:
         if explanation.noticed.search(noticed):
             return Problem(explanation.code, explanation.message + context, place, hint=explanation.hint)
-    return Problem("yaml-syntax", f"not valid YAML: {noticed}{context}", place)
+    return Problem(Code.YAML_SYNTAX, f"not valid YAML: {noticed}{context}", place)
 
 
 def place_at(mark: Mark | None, *, file: str) -> Place:
@@ -85,7 +86,7 @@ def _context(error: MarkedYAMLError) -> str:
     begun, stopped = error.context_mark, error.problem_mark
     if begun is None or stopped is None or begun.line == stopped.line:
         return ""
-    return f"; it began on line {begun.line + 1}"
+    return f"; what it would belong to began on line {begun.line + 1}"
 
 
 def _character(text: str, mark: Mark) -> str:
@@ -96,6 +97,6 @@ def _character(text: str, mark: Mark) -> str:
 
 def _bad_start(character: str, place: Place) -> Problem:
     if character == "\t":
-        return Problem("yaml-tab", "a tab stands where YAML allows spaces only", place, hint="indent with spaces")
+        return Problem(Code.YAML_TAB, "a tab stands where YAML allows spaces only", place, hint="indent with spaces")
     hint = f"quote the value: '{character}…'"
-    return Problem("yaml-syntax", f'a value cannot begin with "{character}"', place, hint=hint)
+    return Problem(Code.YAML_SYNTAX, f'a value cannot begin with "{character}"', place, hint=hint)

@@ -20,13 +20,17 @@ _OPERATOR = re.compile(r":?[-?+]")
 
 
 class BadTemplate(ValueError):
-    """The text is not a template, or a variable it requires has no value."""
+    """The text cannot be read as a template, or has no value."""
 
     def __init__(self, message: str, *, hint: str | None = None, offset: int = 0) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.offset = offset
+
+
+class RequiredVariable(BadTemplate):
+    """A variable that must have a value has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def _value(reference: Reference, lookup: Lookup, unset: Callable[[str], None]) -
 
 def _required(name: str, why: str, wanted: str) -> BadTemplate:
     message = f"the required variable {name} {why}" + (f": {wanted}" if wanted else "")
-    return BadTemplate(message, hint=f"set {name} in the environment or in .env")
+    return RequiredVariable(message, hint=f"set {name} in the environment or in .env")
 
 
 def references(template: Template) -> Iterator[Reference]:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping as Table
 from typing import TypeVar
 
+from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean, nearest
 from composer.loader.problems import Path, Problems
-from composer.loader.tree import Mapping, Node, Scalar, child, entries_at, grown, is_null, plain
+from composer.loader.shapes import elsewhere
+from composer.loader.tree import Mapping, Node, Scalar, child, entries_at, grown, is_null, place_of_key, plain
 from composer.model.network import Network
 from composer.model.part import EXTENSIONS
 from composer.model.scalars import Unreadable, read_boolean, shown
@@ -25,14 +27,18 @@ def check_top(root: Mapping, *, problems: Problems) -> Mapping:
     extensions = {key: node for key, node in root.entries.items() if key.startswith("x-")}
     for key in root.entries:
         if key not in KEYS and key not in extensions:
-            hint = did_you_mean(key, KEYS) or f"known are {', '.join(KEYS)}; a key of your own begins with x-"
+            hint = (
+                did_you_mean(key, KEYS)
+                or elsewhere(key)
+                or f"known are {', '.join(KEYS)}; a key of your own begins with x-"
+            )
             problems.error(
-                "unknown-key", f'"{key}" is not a key of a Compose file', at=root.keys[key], path=(key,), hint=hint
+                Code.UNKNOWN_KEY, f'"{key}" is not a key of a Compose file', at=root.keys[key], path=(key,), hint=hint
             )
     if "version" in root.entries:
         hint = "remove it"
         problems.warn(
-            "obsolete", "version is obsolete and ignored", at=root.key_place("version"), path=("version",), hint=hint
+            Code.OBSOLETE, "version is obsolete and ignored", at=root.key_place("version"), path=("version",), hint=hint
         )
     _check_name(root, problems)
     if "services" not in map(_meant, root.entries):
@@ -51,7 +57,11 @@ def _check_name(root: Mapping, problems: Problems) -> None:
     if name is not None and not (isinstance(name, Scalar) and isinstance(name.value, str) and name.value):
         found = shown(plain(name))
         problems.error(
-            "bad-value", f"found {found} where a text is needed", at=name.place, path=("name",), hint="quote it"
+            Code.WRONG_TYPE,
+            f"found {found} where a text is needed",
+            at=name.place,
+            path=("name",),
+            hint="write one text",
         )
 
 
@@ -60,7 +70,7 @@ def _check_services(root: Mapping, problems: Problems) -> None:
     at = root.place if services is None else root.key_place("services")
     if services is None or is_null(services) or (isinstance(services, Mapping) and not services.entries):
         hint = "write services: and a service beneath it"
-        problems.error("no-services", "the project has no services", at=at, path=("services",), hint=hint)
+        problems.error(Code.NO_SERVICES, "the project has no services", at=at, path=("services",), hint=hint)
 
 
 def with_names(parts: Table[str, Definition], *, project: str) -> dict[str, Definition]:
@@ -82,7 +92,7 @@ def check_definitions(root: Mapping, *, problems: Problems) -> None:
             if not _KEY.fullmatch(key):
                 message = f'"{key}" is not a name of a {kind.removesuffix("s")}'
                 hint = "use letters, digits, dots, - and _"
-                problems.error("bad-name", message, at=node.place, path=(kind, key), hint=hint)
+                problems.error(Code.BAD_NAME, message, at=place_of_key(root, (kind, key)), path=(kind, key), hint=hint)
             if isinstance(node, Mapping):
                 _check_external(node, kind, (kind, key), problems)
 
@@ -95,7 +105,7 @@ def _check_external(node: Mapping, kind: str, path: Path, problems: Problems) ->
     for key in node.entries:
         if key not in ("external", "name", EXTENSIONS) and not key.startswith("x-"):
             message = f"external: true excludes {key}: the {kind.removesuffix('s')} is there already"
-            problems.error("external", message, at=node.key_place(key), path=(*path, key), hint=f"remove {key}")
+            problems.error(Code.CONFLICT, message, at=node.key_place(key), path=(*path, key), hint=f"remove {key}")
 
 
 def _is_external(node: Mapping) -> bool:
@@ -111,7 +121,7 @@ def _check_sources(node: Mapping, sources: tuple[str, ...], path: Path, problems
     choice = f"{', '.join(sources[:-1])} or {sources[-1]}"
     if not given:
         kind = str(path[0]).removesuffix("s")
-        problems.error("no-source", f"the {kind} has no content", at=node.place, path=path, hint=f"write {choice}")
+        problems.error(Code.MISSING_KEY, f"the {kind} has no content", at=node.place, path=path, hint=f"write {choice}")
     elif len(given) > 1:
         message = f"{' and '.join(given)} exclude each other"
-        problems.error("two-sources", message, at=node.key_place(given[1]), path=path, hint=f"write {choice}")
+        problems.error(Code.CONFLICT, message, at=node.key_place(given[1]), path=path, hint=f"write {choice}")

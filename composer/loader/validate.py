@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from composer.loader.codes import Code
 from composer.loader.nearest import advice, did_you_mean
 from composer.loader.problems import Path, Problems
 from composer.loader.shapes import Kind, Shape, closed
 from composer.loader.tree import Mapping, Node, is_null, place_of, place_of_key, plain
+from composer.loader.unreadable import code_of, hint_of
 from composer.model.part import Part
 from composer.model.scalars import Unreadable, shown
 
@@ -45,7 +47,7 @@ class Validation:
         if nullable and is_null(node):
             return part.model_validate(_named(path, {}))
         if not isinstance(node, Mapping):
-            self._tell_not_mapping(node, path, "write keys beneath it, each with its value")
+            self._tell_not_mapping(node, path, f"write keys beneath it, such as {_SUCH_AS.get(str(path[0]), 'name:')}")
             return None
         known = closed(node, Shape(Kind.PART, part), path=path, problems=self.problems)
         return self._read(known, part, path)
@@ -64,15 +66,18 @@ class Validation:
 
     def _tell(self, error: ErrorDetails, node: Node, path: Path) -> None:
         inner = error["loc"]
-        message, hint = _words(error, inner)
+        code, message, hint = _words(error, inner)
         missing = error["type"] == "missing"
         place = place_of(node, inner[:-1] if missing else inner)
-        self.problems.error("bad-value", message, at=place, path=(*path, *inner), hint=hint)
+        self.problems.error(code, message, at=place, path=(*path, *inner), hint=hint)
 
     def _tell_not_mapping(self, node: Node, path: Path, hint: str) -> None:
         message = f"found {shown(plain(node))} where a mapping is needed"
         self.pruned.add(path)
-        self.problems.error("bad-value", message, at=place_of_key(self.root, path), path=path, hint=hint)
+        self.problems.error(Code.WRONG_TYPE, message, at=place_of_key(self.root, path), path=path, hint=hint)
+
+
+_SUCH_AS = {"services": "rootfs: and command:", "models": "model:"}
 
 
 def _named(path: Path, values: dict[str, Any]) -> dict[str, Any]:
@@ -89,40 +94,55 @@ _KINDS = {
 }
 
 
-def _words(error: ErrorDetails, path: Path) -> tuple[str, str | None]:
+def _words(error: ErrorDetails, path: Path) -> tuple[Code, str, str | None]:
     """What was found, and what a good one looks like."""
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, Unreadable):
-        guess = did_you_mean(cause.near, cause.known) if cause.near else None
-        return cause.message, advice(guess, cause.hint)
+        return code_of(cause), cause.message, hint_of(cause)
     found = shown(error["input"])
     match error["type"]:
         case "missing":
-            return f"{path[-1]} is missing", _MISSING.get(str(path[-1]), f"write {path[-1]}: and its value")
+            key = str(path[-1])
+            return Code.MISSING_KEY, f"{key} is missing", _MISSING.get(_place(path), f"write {key}: and its value")
         case "enum":
-            return _choice(error)
+            return (Code.UNKNOWN_CHOICE, *_choice(error, path[-1]))
         case kind if kind in _KINDS:
-            return f"found {found} where {_KINDS[kind]} is needed", _example(kind, error["input"], path)
+            example = _example(kind, error["input"], path)
+            return Code.WRONG_TYPE, f"found {found} where {_KINDS[kind]} is needed", example
         case _:
-            return f"found {found}: {error['msg']}", None
+            return Code.BAD_VALUE, f"found {found}: {error['msg']}", None
 
 
+def _place(path: tuple[str | int, ...]) -> tuple[str, str]:
+    """The key a part stands under, whatever its own name or number is, and the key in it."""
+    words = [str(step) for step in path[:-1] if isinstance(step, str)]
+    return (words[0] if words else "", str(path[-1]))
+
+
+_LIMIT = "write both: {soft: 1024, hard: 2048}"
+_COMMAND = 'write command: ["program", "argument"]'
 _MISSING = {
-    "condition": "write condition: service_started, service_healthy or service_completed_successfully",
-    "target": "write target: and the port or path in the container",
-    "type": "write type: bind, volume or tmpfs",
-    "hard": "write both soft and hard",
-    "soft": "write both soft and hard",
+    ("depends_on", "condition"): "write condition: service_started, service_healthy or service_completed_successfully",
+    ("ports", "target"): "write target: 80, the port in the container",
+    ("volumes", "target"): "write target: /path/in/the/container",
+    ("volumes", "type"): "write type: bind, volume or tmpfs",
+    ("ulimits", "hard"): _LIMIT,
+    ("ulimits", "soft"): _LIMIT,
+    ("post_start", "command"): _COMMAND,
+    ("pre_stop", "command"): _COMMAND,
+    ("env_file", "path"): "write path: ./variables.env",
+    ("configs", "source"): "write source: and the name of a config",
+    ("secrets", "source"): "write source: and the name of a secret",
 }
 
 
-def _choice(error: ErrorDetails) -> tuple[str, str | None]:
+def _choice(error: ErrorDetails, key: str | int) -> tuple[str, str | None]:
     expected = error.get("ctx", {}).get("expected", "")
     known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     written = error["input"]
     guess = did_you_mean(written, known) if isinstance(written, str) else None
     listed = f"write {', '.join(known[:-1])} or {known[-1]}"
-    found = f'"{written}" is not known here' if isinstance(written, str) else f"found {shown(written)}"
+    found = f'"{written}" is not a value of {key}' if isinstance(written, str) else f"found {shown(written)}"
     return found, advice(guess, listed)
 
 

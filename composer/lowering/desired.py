@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from composer.errors import InvalidFile, NoSuchThing, UsageError
 from composer.lowering import container, defaults, names, policy
 from composer.lowering.host import HostFacts
+from composer.lowering.mistake import refused
 from composer.model import hook
 from composer.model.project import Project
 from composer.model.service import MAX_REPLICAS, Service
@@ -125,8 +126,10 @@ def _service(
 def _refuse_long(service: Service, names_: tuple[str, ...]) -> None:
     longest = max(map(len, names_), default=0)
     if longest > defaults.LONGEST_NAME:
-        raise InvalidFile(
-            f"service {service.name} cannot have containers: their names would have {longest} characters",
+        raise refused(
+            "bad-name",
+            f"cannot have containers: their names would have {longest} characters",
+            service=service.name,
             hint=f"the kernel takes {defaults.LONGEST_NAME}: choose a shorter name for the service, or container_name",
         )
 
@@ -139,7 +142,8 @@ def _together(mistakes: list[InvalidFile]) -> InvalidFile:
     if len(mistakes) == 1:
         return mistakes[0]
     message = "\n".join(mistake.message for mistake in mistakes)
-    return InvalidFile(message, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
+    hint = next((mistake.hint for mistake in mistakes if mistake.hint), None)
+    return InvalidFile(message, problems=tuple(it for mistake in mistakes for it in mistake.problems), hint=hint)
 
 
 def _overridden(service: Service, overrides: OneoffOverrides) -> Service:

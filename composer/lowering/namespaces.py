@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from composer.errors import InvalidFile
+from composer.lowering.mistake import refused
 from composer.model.choices import NamespaceKind, NamespaceMode
 from composer.model.service import Service
 from composer.spec.container import Host, Join, Namespace, Namespaces, Private
@@ -42,7 +42,8 @@ def _first(service: Service, target: str, containers: Mapping[str, tuple[str, ..
     """Of several replicas the first, as docker compose chooses."""
     names = containers.get(target, ())
     if not names:
-        raise InvalidFile(f"service {service.name} cannot share a namespace of service {target}: it has no container")
+        message = f"cannot share a namespace of service {target}: it has no container"
+        raise refused("no-container", message, service=service.name, hint=f"run at least one container of {target}")
     return names[0]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from composer.errors import InvalidFile
 from composer.lowering import defaults, security
+from composer.lowering.mistake import refused
 from composer.model.service import Service
 from composer.spec.process import Process, Rlimit
 
@@ -25,18 +25,17 @@ def lower(service: Service, *, hostname: str) -> Process:
     )
 
 
+_GOOD = 'write command: ["program", "argument"]'
+
+
 def argv(service: Service) -> tuple[str, ...]:
     """Entrypoint and command. A root file system says neither, as an image would, so the file must."""
     words = (*(service.entrypoint or ()), *(service.command or ()))
     if not words:
-        raise InvalidFile(
-            f"service {service.name} has no command: its rootfs carries no default",
-            hint='write command: ["program", "argument"]',
-        )
+        raise refused("no-command", "has no command: its rootfs carries no default", service=service.name, hint=_GOOD)
     if not words[0]:
-        raise InvalidFile(
-            f"service {service.name} has an empty text for a command", hint='write command: ["program", "argument"]'
-        )
+        key = "entrypoint" if service.entrypoint else "command"
+        raise refused("no-command", "has an empty text for a command", service=service.name, key=key, hint=_GOOD)
     return words
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from composer.errors import InvalidFile
 from composer.lowering.host import HostFacts
+from composer.lowering.mistake import refused
 from composer.model.project import Project
 from composer.model.service import Service
 from composer.spec.rootfs import Archive, Directory, HostRoot, RootfsSource
@@ -24,8 +24,10 @@ def source(path: str, host: HostFacts) -> RootfsSource:
 def lower(service: Service, host: HostFacts) -> RootfsSource:
     """Raises InvalidFile for a service that has none."""
     if not service.rootfs:
-        raise InvalidFile(
-            f"service {service.name} has no rootfs",
+        raise refused(
+            "no-rootfs",
+            "has no rootfs",
+            service=service.name,
             hint='write rootfs: with a directory, a tar archive, or "/" for the host\'s own root',
         )
     return source(service.rootfs, host)

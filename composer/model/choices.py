@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from composer.model.scalars import TextValue, Unreadable, shown, spelled
+from composer.model.scalars import TextValue, Unreadable, WrongType, spelled
 
 
 class RestartWhen(StrEnum):
@@ -50,7 +50,7 @@ class Restart(TextValue):
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
-            raise Unreadable(f"found {shown(value)} where a restart policy is needed", hint=_GOOD_RESTART)
+            raise WrongType(value, "a restart policy", hint=_GOOD_RESTART)
         return cls.parse(value)
 
     def __str__(self) -> str:
@@ -95,13 +95,13 @@ def namespace(*kinds: str) -> BeforeValidator:
 
     def read(value: object) -> NamespaceMode:
         if not isinstance(value, (str, NamespaceMode)):
-            raise Unreadable(f"found {shown(value)} where a text is needed", hint=hint)
+            raise WrongType(value, "a text", hint=hint)
         try:
             mode = NamespaceMode.of(value)
         except Unreadable:
-            raise Unreadable(f'"{value}" is not known here', hint=hint, near=str(value), known=kinds) from None
+            raise Unreadable(f'"{value}" is not a namespace', hint=hint, near=str(value), known=kinds) from None
         if mode.kind not in kinds:
-            raise Unreadable(f'"{value}" is not known here', hint=hint)
+            raise Unreadable(f'the namespace "{value}" is not possible here', hint=hint, known=kinds)
         return mode
 
     return BeforeValidator(read)
@@ -182,7 +182,7 @@ def read_cpuset(value: object) -> str:
     """CPUs by number, as the kernel's cpuset files take them: 0-3,6."""
     text = spelled(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str):
-        raise Unreadable(f"found {shown(value)} where a set of CPUs is needed", hint='write "0-3" or "0,2"')
+        raise WrongType(value, "a set of CPUs", hint='write "0-3" or "0,2"')
     text = text.replace(" ", "")
     for part in text.split(",") if text else ():
         low, _, high = part.partition("-")

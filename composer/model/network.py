@@ -11,7 +11,7 @@ from pydantic import BeforeValidator
 
 from composer.model.part import Part
 from composer.model.ports import PortRange
-from composer.model.scalars import Boolean, Integer, Spelled, Text, Unreadable, between, shown
+from composer.model.scalars import Boolean, Integer, Spelled, Text, Unreadable, WrongType, between
 
 
 class Protocol(StrEnum):
@@ -25,7 +25,7 @@ class Protocol(StrEnum):
 def read_address(value: object) -> str:
     """An IPv4 or IPv6 address; brackets round it are dropped."""
     if not isinstance(value, str):
-        raise Unreadable(f"found {shown(value)} where an IP address is needed")
+        raise WrongType(value, "an IP address", hint="write one such as 127.0.0.1 or ::1")
     try:
         ipaddress.ip_address(text := value.removeprefix("[").removesuffix("]"))
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composer.model.scalars import TextValue, Unreadable, shown
+from composer.model.scalars import OutOfRange, TextValue, Unreadable, WrongType
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +28,7 @@ class PortRange(TextValue):
         if isinstance(value, cls):
             return value
         if isinstance(value, bool) or not isinstance(value, (int, str)):
-            raise Unreadable(f"found {shown(value)} where a port is needed", hint="write a port such as 8080")
+            raise WrongType(value, "a port", hint="write a port such as 8080")
         return cls.parse(str(value))
 
     def __len__(self) -> int:
@@ -42,5 +42,5 @@ def _port(text: str, whole: str) -> int:
     if not text.isascii() or not text.isdecimal():
         raise Unreadable(f'"{whole}" is not a port', hint="write a port such as 8080, or a range 8000-8010")
     if len(text) > 5 or int(text) > 65535:
-        raise Unreadable(f"the port {text} is out of range", hint="ports go from 0 to 65535")
+        raise OutOfRange(f"the port {text} is out of range", hint="ports go from 0 to 65535")
     return int(text)

@@ -30,6 +30,21 @@ class Unreadable(ValueError):
         self.known = known
 
 
+class WrongType(Unreadable):
+    """Something of another kind is needed: `needed` says of which."""
+
+    def __init__(self, found: object, needed: str, *, hint: str | None = None) -> None:
+        super().__init__(f"found {shown(found)} where {needed} is needed", hint=hint)
+
+
+class OutOfRange(Unreadable):
+    """A value that is read well, and is too small or too large."""
+
+
+class NoUnit(Unreadable):
+    """A number alone, where only a unit makes it a length of time or a size."""
+
+
 class TextValue(ABC):
     """A frozen value that is written as one text; `str()` of it is a text that reads back the same."""
 
@@ -47,7 +62,7 @@ class TextValue(ABC):
             return value
         if isinstance(value, str):
             return cls.parse(value)
-        raise Unreadable(f"found {shown(value)} where a text is needed", hint=f'quote it: "{spelled(value)}"')
+        raise WrongType(value, "a text", hint=f'quote it: "{spelled(value)}"')
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> CoreSchema:
@@ -100,15 +115,15 @@ def read_text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, int, float)):
-        raise Unreadable(f"found {shown(value)} where a text is needed", hint=f'quote it: "{spelled(value)}"')
-    raise Unreadable(f"found {shown(value)} where a text is needed")
+        raise WrongType(value, "a text", hint=f'quote it: "{spelled(value)}"')
+    raise WrongType(value, "a text", hint="write one text")
 
 
 def read_spelled(value: object) -> str:
     """A text, a number or a boolean, as a text: what labels, environment and sysctls allow."""
     if isinstance(value, (str, bool, int, float)):
         return value if isinstance(value, str) else spelled(value)
-    raise Unreadable(f"found {shown(value)} where a text or a number is needed")
+    raise WrongType(value, "a text or a number", hint="write one text or number")
 
 
 _TRUE = frozenset(("true", "yes", "on", "y", "1"))
@@ -120,7 +135,7 @@ def read_boolean(value: object) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
-    raise Unreadable(f"found {shown(value)} where a boolean is needed", hint="write true or false")
+    raise WrongType(value, "a boolean", hint="write true or false")
 
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,19}")
@@ -133,7 +148,7 @@ def read_integer(value: object) -> int:
         return int(value)
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         return int(value)
-    raise Unreadable(f"found {shown(value)} where a whole number is needed")
+    raise WrongType(value, "a whole number", hint="write one such as 3")
 
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -144,7 +159,7 @@ def read_number(value: object) -> float:
         return value
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value)
-    raise Unreadable(f"found {shown(value)} where a number is needed")
+    raise WrongType(value, "a number", hint="write one such as 3 or 0.5")
 
 
 def read_cpus(value: object) -> float:
@@ -155,9 +170,9 @@ def read_cpus(value: object) -> float:
         hint = "write a number of CPUs such as 0.5 or 2"
         if isinstance(value, str) and value.endswith("%"):
             hint = "write a number of CPUs: 0.5 is 50 % of one"
-        raise Unreadable(f"found {shown(value)} where a number of CPUs is needed", hint=hint) from None
+        raise WrongType(value, "a number of CPUs", hint=hint) from None
     if cpus < 0:
-        raise Unreadable(f"{spelled(cpus)} CPUs is less than none", hint="write a number such as 0.5 or 2")
+        raise OutOfRange(f"{spelled(cpus)} CPUs is less than none", hint="write a number such as 0.5 or 2")
     return round(cpus, 9)
 
 
@@ -168,7 +183,7 @@ def between(low: int, high: int | None = None) -> BeforeValidator:
         number = read_integer(value)
         if number < low or (high is not None and number > high):
             wanted = f"from {low} to {high}" if high is not None else f"of at least {low}"
-            raise Unreadable(f"{number} is out of range", hint=f"write a number {wanted}")
+            raise OutOfRange(f"{number} is out of range", hint=f"write a number {wanted}")
         return number
 
     return BeforeValidator(read)
@@ -198,6 +213,7 @@ _NANOSECONDS = {
     "d": 86_400_000_000_000,
     "w": 604_800_000_000_000,
 }
+_LONG_UNITS = {"sec": "s", "second": "s", "min": "m", "minute": "m", "hr": "h", "hour": "h", "day": "d", "week": "w"}
 _COMPONENT = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 _LONGEST = 2**63 - 1  # what Go's time.Duration holds: 292 years
 _GOOD_DURATION = "write a number and a unit: 30s, 1m30s, 500ms"
@@ -212,7 +228,7 @@ class Duration(TextValue):
     @classmethod
     def parse(cls, text: str) -> Duration:
         if text.startswith("-"):
-            raise Unreadable(f'"{text}" is a negative duration', hint=_GOOD_DURATION)
+            raise OutOfRange(f'"{text}" is a negative duration', hint=_GOOD_DURATION)
         rest = text.removeprefix("+")
         if rest == "0":
             return cls(0)
@@ -222,7 +238,7 @@ class Duration(TextValue):
             nanoseconds = _component(text, match) if match else 0
             total, position = total + nanoseconds, match.end() if match else len(rest)
         if total > _LONGEST:
-            raise Unreadable(f'"{_shortened(text)}" is longer than 292 years', hint=_GOOD_DURATION)
+            raise OutOfRange(f'"{_shortened(text)}" is longer than 292 years', hint=_GOOD_DURATION)
         return cls(total)
 
     @classmethod
@@ -232,9 +248,9 @@ class Duration(TextValue):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if value == 0 and isinstance(value, int):
                 return cls(0)
-            raise Unreadable(f"the duration {spelled(value)} has no unit", hint=f"write {spelled(value)}s")
+            raise NoUnit(f"the duration {spelled(value)} has no unit", hint=f"write {spelled(value)}s")
         if not isinstance(value, str):
-            raise Unreadable(f"found {shown(value)} where a duration is needed", hint=_GOOD_DURATION)
+            raise WrongType(value, "a duration", hint=_GOOD_DURATION)
         return cls.parse(value)
 
     @property
@@ -269,12 +285,15 @@ def _component(text: str, match: re.Match[str]) -> int:
         raise Unreadable(f'"{_shortened(text)}" is not a duration', hint=_GOOD_DURATION)
     if not unit:
         hint = f"write {text}s" if text == match[0] else _GOOD_DURATION
-        raise Unreadable(f'the duration "{_shortened(text)}" has no unit', hint=hint)
+        raise NoUnit(f'the duration "{_shortened(text)}" has no unit', hint=hint)
     if len(whole) > 19:
-        raise Unreadable(f'"{_shortened(text)}" is longer than 292 years', hint=_GOOD_DURATION)
+        raise OutOfRange(f'"{_shortened(text)}" is longer than 292 years', hint=_GOOD_DURATION)
     factor = _NANOSECONDS.get(unit)
     if factor is None:
-        raise Unreadable(f'unknown unit "{_shortened(unit)}" in the duration "{_shortened(text)}"', hint=_GOOD_DURATION)
+        message = f'unknown unit "{_shortened(unit)}" in the duration "{_shortened(text)}"'
+        short = _LONG_UNITS.get(unit.strip().lower().removesuffix("s"))
+        hint = f"write {match[0].removesuffix(unit)}{short}" if short and text == match[0] else _GOOD_DURATION
+        raise Unreadable(message, hint=hint)
     digits = fraction[:18]
     nanoseconds: int = int(whole or "0") * factor + int(digits or "0") * factor // 10 ** len(digits)
     return nanoseconds
@@ -297,12 +316,12 @@ def read_size(value: object, *, base: int = 1024) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return _not_negative(value)
     if isinstance(value, float) and value >= 2**63:
-        raise Unreadable(f"{spelled(value)} bytes are more than the kernel can count", hint=_GOOD_SIZE)
+        raise OutOfRange(f"{spelled(value)} bytes are more than the kernel can count", hint=_GOOD_SIZE)
     if isinstance(value, float):
         better = spelled(value) if value.is_integer() else f"{value!r}g or a whole number of bytes"
-        raise Unreadable(f"the size {value!r} has no unit", hint=f"write {better}")
+        raise NoUnit(f"the size {value!r} has no unit", hint=f"write {better}")
     if not isinstance(value, str):
-        raise Unreadable(f"found {shown(value)} where a size is needed", hint=_GOOD_SIZE)
+        raise WrongType(value, "a size", hint=_GOOD_SIZE)
     return _read_size_text(value.strip(), base)
 
 
@@ -318,7 +337,7 @@ def read_decimal_size(value: object) -> int:
 
 def _read_size_text(text: str, base: int) -> int:
     if text.startswith("-"):
-        raise Unreadable(f'"{_shortened(text)}" is a negative size', hint=_GOOD_SIZE)
+        raise OutOfRange(f'"{_shortened(text)}" is a negative size', hint=_GOOD_SIZE)
     match = _SIZE.fullmatch(text.lower())
     if match is None:
         raise Unreadable(f'"{_shortened(text)}" is not a size', hint=_GOOD_SIZE)
@@ -327,18 +346,25 @@ def _read_size_text(text: str, base: int) -> int:
         raise Unreadable(f'unknown unit "{match[2]}" in the size "{_shortened(text)}"', hint=_GOOD_SIZE)
     whole, _, fraction = match[1].partition(".")
     if fraction and not suffix[1]:
-        raise Unreadable(
-            f'the size "{_shortened(text)}" has no unit', hint=f"write {match[1]}g or a whole number of bytes"
-        )
+        raise NoUnit(f'the size "{_shortened(text)}" has no unit', hint=f"write {match[1]}g or a whole number of bytes")
     factor = base ** _POWER[suffix[1]]
     return _not_negative(int(whole or "0") * factor + int(fraction or "0") * factor // 10 ** len(fraction))
 
 
+def size_text(size: float) -> str:
+    """Bytes with the largest unit that says them exactly: 64m, 1536k, 1000."""
+    whole = int(size)
+    for unit, power in reversed(_POWER.items()):
+        if whole and power and whole % 1024**power == 0:
+            return f"{whole // 1024**power}{unit}"
+    return str(whole)
+
+
 def _not_negative(size: int) -> int:
     if size < 0:
-        raise Unreadable(f"{size} is a negative size", hint=_GOOD_SIZE)
+        raise OutOfRange(f"{size} is a negative size", hint=_GOOD_SIZE)
     if size >= 2**63:
-        raise Unreadable(f"{size} bytes are more than the kernel can count", hint=_GOOD_SIZE)
+        raise OutOfRange(f"{size} bytes are more than the kernel can count", hint=_GOOD_SIZE)
     return size
 
 
@@ -352,7 +378,7 @@ def read_microseconds(value: object) -> int:
         return Duration.parse(value).nanoseconds // 1000
     number = read_integer(value)
     if number < 0:
-        raise Unreadable(f"{number} is negative", hint="write microseconds (100000) or a duration (100ms)")
+        raise OutOfRange(f"{number} is negative", hint="write microseconds (100000) or a duration (100ms)")
     return number
 
 

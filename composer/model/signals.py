@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from composer.model.scalars import TextValue, Unreadable, shown
+from composer.model.scalars import TextValue, Unreadable, WrongType
 
 _BY_NUMBER = (
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
@@ -46,7 +46,7 @@ class Signal(TextValue):
         if isinstance(value, int) and not isinstance(value, bool):
             return cls._numbered(value)
         if not isinstance(value, str):
-            raise Unreadable(f"found {shown(value)} where a signal is needed", hint=_HINT)
+            raise WrongType(value, "a signal", hint=_HINT)
         return cls.parse(value)
 
     @classmethod

@@ -401,8 +401,17 @@ def test_mistakes_in_a_file_come_all_at_once(command: Pycompose) -> None:
     assert "compose.yaml:4:5: error: services.web.enviroment" in done.stderr
     assert "compose.yaml:5:16: error: services.web.mem_limit" in done.stderr
     assert "  4 |     enviroment: {A: 1}\n    |     ^^^^^^^^^^\n" in done.stderr
-    told = json.loads(command("--progress", "json", "config", check=False).stderr)
-    assert {problem["line"] for problem in told["problems"]} == {4, 5}
+    lines = command("--progress", "json", "config", check=False).stderr.splitlines()
+    *told, summary = map(json.loads, lines)
+    assert [(it["code"], it["range"]["start"]["line"]) for it in told] == [("unknown-key", 4), ("bad-value", 5)]
+    assert summary == {"error": "cannot use compose.yaml: 2 mistakes"}
+
+
+def test_warnings_are_lines_of_json_as_well(command: Pycompose) -> None:
+    (command.directory / "compose.yaml").write_text("version: '3'\nservices:\n  web: {rootfs: /}\n")
+    done = command("--progress", "json", "config", "-q")
+    (warning,) = map(json.loads, done.stderr.splitlines())
+    assert (warning["severity"], warning["code"], warning["path"]) == ("warning", "obsolete", "version")
 
 
 def test_check_tells_what_the_kernel_offers(command: Pycompose) -> None:

@@ -11,6 +11,7 @@ from composer.cli.render import human, logs, plan, problems, progress, template
 from composer.cli.render.progress import Status, Task
 from composer.cli.render.table import shorten, table
 from composer.errors import InvalidFile, PycomposeError, UsageError
+from composer.loader.codes import Code
 from composer.loader.problems import Place, Problem, Severity
 from composer.planner.plan import AwaitService, Plan, RemoveContainer, StartContainer, Step, StopContainer
 from composer.spec.desired import Condition
@@ -104,7 +105,7 @@ def test_templates_that_cannot_be_read(source: str, message: str) -> None:
 
 def problem(**changes: object) -> Problem:
     values: dict[str, object] = {
-        "code": "unknown-key",
+        "code": Code.UNKNOWN_KEY,
         "message": "unknown key",
         "place": Place("compose.yaml", 4, 5, 4, 15),
         "path": ("services", "web", "enviroment"),
@@ -117,7 +118,7 @@ def problem(**changes: object) -> Problem:
 def test_a_mistake_with_its_excerpt() -> None:
     error = InvalidFile("cannot use compose.yaml: 1 mistake", problems=(problem(),))
     assert problems.render(error, colour=False) == (
-        "compose.yaml:4:5: error: services.web.enviroment: unknown key\n"
+        "compose.yaml:4:5: error: services.web.enviroment: unknown key [unknown-key]\n"
         "  4 |     enviroment: {A: 1}\n"
         "    |     ^^^^^^^^^^\n"
         "    = did you mean environment?\n"
@@ -149,22 +150,22 @@ def test_a_very_long_line_is_cut_around_the_mistake() -> None:
 
 def test_mistakes_for_programs() -> None:
     error = InvalidFile("no", problems=(problem(severity=Severity.WARNING),), hint="do")
-    assert json.loads(problems.as_json(error)) == {
-        "error": "no",
-        "hint": "do",
-        "problems": [
-            {
-                "code": "unknown-key",
-                "severity": "warning",
-                "message": "unknown key",
-                "path": "services.web.enviroment",
-                "hint": "did you mean environment?",
-                "file": "compose.yaml",
-                "line": 4,
-                "column": 5,
-            }
-        ],
+    diagnostic, summary = map(json.loads, problems.as_json(error).splitlines())
+    assert diagnostic == {
+        "severity": "warning",
+        "code": "unknown-key",
+        "message": "unknown key",
+        "path": "services.web.enviroment",
+        "file": "compose.yaml",
+        "range": {"start": {"line": 4, "column": 5}, "end": {"line": 4, "column": 15}},
+        "hint": "did you mean environment?",
     }
+    assert summary == {"error": "no", "hint": "do"}
+
+
+def test_a_path_means_one_place_only() -> None:
+    assert problem(path=("services", "web", "labels", "a.b")).notation == 'services.web.labels["a.b"]'
+    assert problem(path=("services", "web", "ports", 0, "target")).notation == "services.web.ports[0].target"
 
 
 def test_any_other_failure_and_its_hint() -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from composer.errors import FileNotFound, InvalidFile, UsageError
 from composer.loader.canonical import canonical
+from composer.loader.codes import Code
 from composer.loader.pipeline import load
 from composer.loader.request import LoadRequest
 from composer.model.hook import Condition, Dependency
@@ -295,7 +296,7 @@ def test_a_mistake_is_told_in_the_file_it_comes_from(tmp_path: Path) -> None:
         "compose.override.yaml:3:16: services.web.mem_limit: "
         '"lots" is not a size (write a number of bytes or use a unit: 512k, 64m, 1.5g)',
         "compose.override.yaml:4:18: services.web.healthcheck: this is a list, and what it would change is a mapping "
-        "(compose.yaml:10:18) (!override replaces it)",
+        "(compose.yaml:10:18) (write a mapping, or !override before the value to replace the other)",
     ]
 
 
@@ -474,7 +475,7 @@ def test_problems_carry_their_line(tmp_path: Path) -> None:
     assert (problem.source, problem.notation, problem.code) == (
         "  web: {rootfs: /, tty: x}",
         "services.web.tty",
-        "bad-value",
+        Code.WRONG_TYPE,
     )
 
 

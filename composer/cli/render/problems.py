@@ -1,6 +1,6 @@
 """What went wrong, for a person: all mistakes of a file at once, each where it stands.
 
-compose.yaml:4:5: error: services.web.enviroment: unknown key
+compose.yaml:4:5: error: services.web.enviroment: "enviroment" is not a key of a service [unknown-key]
   4 |     enviroment: {A: 1}
     |     ^^^^^^^^^^
     = did you mean environment?
@@ -18,6 +18,7 @@ from composer.cli.render.colour import paint
 from composer.errors import InvalidFile, PycomposeError
 
 if TYPE_CHECKING:
+    from composer.cli.invocation import Console
     from composer.loader.problems import Problem
 
 _WIDEST = 160  # characters of a source line
@@ -39,9 +40,10 @@ def of_file(problem: Problem, *, colour: bool) -> str:
     severity = paint(problem.severity.value, _SEVERITIES[problem.severity.value], colour=colour)
     head = [str(problem.place)] if problem.place else []
     path = [problem.notation] if problem.path else []
-    lines = [": ".join([*head, severity, *path, problem.message])]
+    code = paint(f"[{problem.code.value}]", colours.DIM, colour=colour)
+    lines = [": ".join([*head, severity, *path, f"{problem.message} {code}"])]
     margin = "  "
-    if problem.place is not None and problem.source is not None:
+    if problem.place is not None and problem.source is not None and problem.source.strip():
         margin = " " * len(f"  {problem.place.line} ")
         lines += _excerpt(problem, margin, colour=colour)
     if problem.hint:
@@ -50,13 +52,36 @@ def of_file(problem: Problem, *, colour: bool) -> str:
 
 
 def as_json(error: PycomposeError) -> str:
-    """A failure for programs: one JSON object."""
-    tree: dict[str, object] = {"error": error.message}
-    if error.hint:
-        tree["hint"] = error.hint
-    if isinstance(error, InvalidFile):
-        tree["problems"] = [_tree(problem) for problem in _in_order(error.problems)]
+    """A failure for programs: a JSON object a line, one for each mistake and a last one that sums up."""
+    lines = [diagnostic(problem) for problem in _in_order(error.problems)] if isinstance(error, InvalidFile) else []
+    summary = {"error": error.message} | ({"hint": error.hint} if error.hint else {})
+    return "\n".join((*lines, json.dumps(summary, ensure_ascii=False)))
+
+
+def diagnostic(problem: Problem) -> str:
+    """One mistake for programs: a JSON object on one line. docs/errors.md says what its keys mean."""
+    tree: dict[str, object] = {
+        "severity": problem.severity.value,
+        "code": problem.code.value,
+        "message": problem.message,
+    }
+    if problem.path:
+        tree["path"] = problem.notation
+    if place := problem.place:
+        start, end = (place.line, place.column), (place.end_line, place.end_column)
+        tree |= {"file": place.file, "range": {"start": _position(*start), "end": _position(*end)}}
+    if problem.hint:
+        tree["hint"] = problem.hint
     return json.dumps(tree, ensure_ascii=False)
+
+
+def _position(line: int, column: int) -> dict[str, int]:
+    return {"line": line, "column": column}
+
+
+def warned(problem: Problem, console: Console) -> str:
+    """A warning in the form that the person or program at the other end reads."""
+    return diagnostic(problem) if console.progress == "json" else of_file(problem, colour=console.colour_error)
 
 
 _SEVERITIES = {"error": colours.RED, "warning": colours.YELLOW}
@@ -86,17 +111,6 @@ def _excerpt(problem: Problem, margin: str, *, colour: bool) -> list[str]:
         f"  {place.line} {bar} {source}",
         f"{margin}{bar} {indent}{paint('^' * length, colours.RED, colour=colour)}",
     ]
-
-
-def _tree(problem: Problem) -> dict[str, object]:
-    tree: dict[str, object] = {"code": problem.code, "severity": problem.severity.value, "message": problem.message}
-    if problem.path:
-        tree["path"] = problem.notation
-    if problem.hint:
-        tree["hint"] = problem.hint
-    if problem.place:
-        tree |= {"file": problem.place.file, "line": problem.place.line, "column": problem.place.column}
-    return tree
 
 
 def relative(path: str, *, cwd: str) -> str:
