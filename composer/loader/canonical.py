@@ -18,7 +18,7 @@ from composer.model.network import Network, Port, ServiceNetwork
 from composer.model.part import Part
 from composer.model.project import Project
 from composer.model.resource import Ulimit
-from composer.model.scalars import TextValue
+from composer.model.scalars import TextValue, spelled
 from composer.model.service import Service
 from composer.model.volume import BindOptions, FileReference
 
@@ -95,7 +95,7 @@ def _secrets(service: Service) -> tuple[FileReference, ...]:
 def _written(value: Any, escape: bool) -> Any:
     match value:
         case LogOptions():
-            return {key: str(item) for key, item in _part(value, escape).items()} | dict(value.others)
+            return {key: spelled(item) for key, item in _part(value, escape).items()} | dict(value.others)
         case FileReference(mode=int(mode)):
             return _part(value, escape) | {"mode": f"{mode:04o}"}
         case Ulimit() if value.soft == value.hard:

@@ -46,12 +46,18 @@ def _has(key: str, *values: str) -> Matches:
     return lambda node: isinstance(found := child(node, key), Scalar) and found.value in values
 
 
+def _has_foreign_log(service: Node) -> bool:
+    logging = child(service, "logging")
+    driver = None if logging is None else child(logging, "driver")
+    return driver is not None and _is_other_than(*_OUR_LOGS)(driver)
+
+
 def _has_type(*types: str) -> Matches:
     return _has("type", *types)
 
 
 _NAMESPACES = ("network_mode", "pid", "ipc", "uts", "cgroup")
-_LOCAL_LOGS = ("json-file", "local", "")
+_OUR_LOGS = ("json-file", "local", "none", "")
 _NOTHING = "it changes nothing here"
 _SWARM = "for Swarm only"
 _WINDOWS = "for Windows containers only"
@@ -142,13 +148,14 @@ UNHANDLED = (
         "logging drivers",
         ("services.*.logging.driver",),
         "logs are kept in files, as json-file does",
-        matches=_is_other_than(*_LOCAL_LOGS),
+        matches=_is_other_than(*_OUR_LOGS),
     ),
     Unhandled(
         "options of logging drivers",
         ("services.*.logging.options.*",),
-        "known are max-size, max-file, mode and max-buffer-size",
+        "known are max-size, max-file, compress, mode and max-buffer-size",
         matches=lambda node: isinstance(node, Mapping),
+        unless=_has_foreign_log,  # then the driver is what is told
     ),
     Unhandled("deploy.mode", ("services.*.deploy.mode",), _NOTHING, why=_SWARM, matches=_is_other_than("replicated")),
     Unhandled("deploy.endpoint_mode", ("services.*.deploy.endpoint_mode",), _NOTHING, why=_SWARM),

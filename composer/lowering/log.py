@@ -6,7 +6,7 @@ from composer.model.logging import Logging, LogOptions
 from composer.model.service import Service
 from composer.spec.container import LogMode, LogPolicy
 
-_LOCAL = LogPolicy(max_size=20 << 20, max_file=5)  # Docker's defaults for the driver `local`
+_LOCAL = LogPolicy(max_size=20 << 20, max_file=5, compress=True)  # Docker's defaults for the driver `local`
 _UNLIMITED = -1
 
 
@@ -27,6 +27,7 @@ def _policy(options: LogOptions, *, default: LogPolicy) -> LogPolicy:
         max_file=options.max_file or default.max_file,
         mode=LogMode(options.mode.value) if options.mode else default.mode,
         max_buffer_size=options.max_buffer_size or default.max_buffer_size,
+        compress=default.compress if options.compress is None else options.compress,
     )
 
 

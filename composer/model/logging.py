@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from composer.model.part import Part
-from composer.model.scalars import ByteSize, Spelled, Text, between, read_decimal_size
+from composer.model.scalars import Boolean, ByteSize, Spelled, Text, between, read_decimal_size
 
 
 class LogMode(StrEnum):
@@ -35,6 +35,7 @@ class LogOptions(Part):
     max_file: LogFiles | None = Field(default=None, alias="max-file")
     mode: LogMode | None = None
     max_buffer_size: ByteSize | None = Field(default=None, alias="max-buffer-size")
+    compress: Boolean | None = None
     others: Mapping[str, Spelled] = Field(default_factory=dict, alias="*")
 
 

@@ -78,11 +78,15 @@ class Launching:
         """What the launcher was last asked to run."""
         return f"{self._places.state(container)}/launch.json"
 
-    def follow(self, spec: ContainerSpec, launched: Launched, *, age_ns: int = 0) -> Run:
-        """The run of a container that has just been started, or is adopted."""
+    def follow(self, spec: ContainerSpec, launched: Launched, *, age_ns: int | None = None) -> Run:
+        """The run of a container that has just been started, or is adopted at some age.
+
+        One that runs already is not harmed by a disk that is full or read-only. Raises OSError.
+        """
         sources, terminal = self._sources(spec, launched.terminal)
-        output = Pump(self._places.log(spec.name), spec.log, sources=sources, log=self._log)
-        return Run(launched.child, cgroup=launched.cgroup, pump=output, terminal=terminal, age_ns=age_ns)
+        directory, adopted = self._places.log(spec.name), age_ns is not None
+        output = Pump(directory, spec.log, sources=sources, log=self._log, insists=not adopted)
+        return Run(launched.child, cgroup=launched.cgroup, pump=output, terminal=terminal, age_ns=age_ns or 0)
 
     def _sources(self, spec: ContainerSpec, terminal: int | None) -> tuple[tuple[Source, ...], int | None]:
         if terminal is not None:

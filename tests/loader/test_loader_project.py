@@ -63,6 +63,10 @@ def project(directory: Path, written: dict[str, str], **changes: object) -> Proj
         ("ports: ['8000-9000:80']", "ports: [{target: 80, published: 8000-9000}]"),
         ("env_file: [{path: none, required: false}]", "env_file: {path: none, required: no}"),
         ("logging: {options: {max-size: 1k, tag: x}}", "logging: {options: {tag: x, max-size: '1000'}}"),
+        (
+            "logging: {options: {compress: true, mode: non-blocking}}",
+            "logging: {options: {compress: 'true', mode: non-blocking}}",
+        ),
         ("gpus: all", "gpus: [{count: -1}]"),
         ("x-rootfs: /", "rootfs: /"),
     ],

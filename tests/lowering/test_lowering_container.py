@@ -480,9 +480,11 @@ def test_devices() -> None:
     [
         (None, LogPolicy()),
         ({"driver": "none"}, LogPolicy(discard=True)),
-        ({"driver": "local"}, LogPolicy(max_size=20 << 20, max_file=5)),
+        ({"driver": "local"}, LogPolicy(max_size=20 << 20, max_file=5, compress=True)),
+        ({"driver": "local", "options": {"compress": "false"}}, LogPolicy(max_size=20 << 20, max_file=5)),
+        ({"options": {"compress": "true"}}, LogPolicy(compress=True)),
         ({"options": {"max-size": "10m", "max-file": 3}}, LogPolicy(max_size=10_000_000, max_file=3)),
-        ({"driver": "local", "options": {"max-size": -1}}, LogPolicy(max_size=None, max_file=5)),
+        ({"driver": "local", "options": {"max-size": -1}}, LogPolicy(max_size=None, max_file=5, compress=True)),
         (
             {"driver": "json-file", "options": {"mode": "non-blocking", "max-buffer-size": "4m"}},
             LogPolicy(mode=LogMode.NON_BLOCKING, max_buffer_size=4 << 20),

@@ -112,14 +112,13 @@ def test_a_damaged_record_costs_no_byte_of_output(tmp_path: Path, record: int, f
 def test_a_truncated_output_gives_what_is_left(tmp_path: Path, length: int) -> None:
     write(tmp_path, *TEN)
     os.truncate(tmp_path / "output", length)
-    whole = length - length % 7
-    assert text(tmp_path) == lines_of(range(10))[:whole]
+    assert text(tmp_path) == lines_of(range(10))[:length]
 
 
 def test_random_bytes_as_index_end_in_no_exception(tmp_path: Path) -> None:
     write(tmp_path, *TEN)
     (tmp_path / "index").write_bytes(struct.pack("<100I", *(n * 2654435761 % 2**32 for n in range(100))))
-    assert text(tmp_path, tail=3, since_ns=5) == b""
+    assert text(tmp_path, tail=3, since_ns=5) == lines_of([7, 8, 9])
     write(tmp_path, (100, STDOUT, b"end\n"))
     assert text(tmp_path) == lines_of(range(10)) + b"end\n"
 

@@ -97,12 +97,12 @@ def test_a_full_disk_is_told_and_what_was_written_is_spoken_of(writer: LogWriter
         pytest.param(b"", [Block(0, 0, 8, STDOUT, RECOVERED)], id="index lost"),
         pytest.param(
             encode(Block(5, 0, 4, STDERR)),
-            [Block(5, 0, 4, STDERR), Block(0, 4, 4, STDOUT, RECOVERED)],
+            [Block(5, 0, 4, STDERR), Block(5, 4, 4, STDOUT, RECOVERED)],
             id="crash between the two writes",
         ),
         pytest.param(
             encode(Block(5, 0, 4, STDERR)) + b"half",
-            [Block(5, 0, 4, STDERR), Block(0, 4, 4, STDOUT, RECOVERED)],
+            [Block(5, 0, 4, STDERR), Block(5, 4, 4, STDOUT, RECOVERED)],
             id="half a record",
         ),
         pytest.param(

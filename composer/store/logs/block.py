@@ -5,10 +5,11 @@
          8     8   offset of the block in `output`
         16     4   length in bytes
         20     1   stream: 1 standard output, 2 standard error
-        21     1   flags
+        21     1   flags; the upper four bits count how often the clock went back, 15 is "so often or oftener"
         22     2   magic, so that a reader finds its way again after damage
 
 Little-endian. Offsets are redundant while all is well; they are what makes one record readable without the others.
+Between two steps of the clock backwards times ascend, so that a search for a time can go by halves.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ STDERR = 2
 
 NOTICE = 1  # a line of ours about the container, not its own output
 RECOVERED = 2  # no record spoke of it, after a crash or damage: time and stream are a guess
+LAST_ERA = 15  # within it times may be in any order
+_ERA_SHIFT = 4
 _RECOVERED_AT_ONCE = 1 << 20  # bytes
 
 
@@ -40,6 +43,22 @@ class Block(NamedTuple):
     @property
     def end(self) -> int:
         return self.offset + self.length
+
+    @property
+    def era(self) -> int:
+        """How often the clock had been set back when it came, since the file was begun."""
+        return self.flags >> _ERA_SHIFT
+
+    def in_order_after(self, last: Block | None) -> Block:
+        """The block with its era, which is that of `last` or the next."""
+        if last is None:
+            return self
+        era = min(last.era + (self.time_ns < last.time_ns), LAST_ERA)
+        return self._replace(flags=self.flags | era << _ERA_SHIFT)
+
+    def without(self, size: int) -> Block:
+        """What is left of it behind its first `size` bytes."""
+        return self._replace(offset=self.offset + size, length=self.length - size)
 
 
 def encode(block: Block) -> bytes:

@@ -102,7 +102,7 @@ class LogFollower:
     def _open(self, directory: str) -> list[str]:
         name = self._container(directory)
         if name not in self._readers:
-            self._readers[name] = LogReader.open(directory, demultiplexer=self._demultiplexer())
+            self._readers[name] = LogReader.open(directory, demultiplexer=self._demultiplexer(), follows=True)
         return [name]
 
     def _leave(self, directory: str) -> Iterator[Named]:

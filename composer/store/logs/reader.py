@@ -10,16 +10,18 @@ import heapq
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from composer.store.logs.block import NOTICE
+from composer.store.logs import files
+from composer.store.logs.block import NOTICE, STDERR
 from composer.store.logs.demux import Demultiplexer, Division, Lines
-from composer.store.logs.generation import Generation, identity
-from composer.store.logs.writer import pair
+from composer.store.logs.generation import Generation, notice
+from composer.store.logs.seekable import DamagedFile
 
 _LOOK_BACK = 1000  # blocks
 _TRIES = 100  # opening all generations while the writer rotates them away
+_MISSED = b"pycompose: output was rotated away before it could be read\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Selection:
     since_ns: int | None = None
     until_ns: int | None = None
 
+    def covers(self, time_ns: int) -> bool:
+        """Whether a line of this time is meant."""
+        return (self.since_ns or 0) <= time_ns and (self.until_ns is None or time_ns <= self.until_ns)
+
 
 @dataclass(slots=True)
 class LogReader:
@@ -38,16 +44,20 @@ class LogReader:
     descriptor: int  # of the directory: one made anew under the same name is another log
     generations: list[Generation]
     demultiplexer: Division
+    follows: bool = False
 
     @classmethod
-    def open(cls, directory: str, *, demultiplexer: Division | None = None) -> LogReader:
-        """The log in `directory` as it is now. Raises OSError."""
+    def open(cls, directory: str, *, demultiplexer: Division | None = None, follows: bool = False) -> LogReader:
+        """The log in `directory` as it is now. Raises OSError.
+
+        `follows`: what comes is kept until it was read with `more`, within bounds, however often it is rotated.
+        """
         division = demultiplexer or Demultiplexer()
         try:
             descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             return cls(-1, [], division)
-        return cls(descriptor, _open_consistently(_path(descriptor)), division)
+        return cls(descriptor, _open_consistently(_path(descriptor), follows=follows), division, follows)
 
     def close(self) -> None:
         if self.descriptor >= 0:
@@ -56,61 +66,72 @@ class LogReader:
 
     def lines(self, selection: Selection = Selection(), *, unfinished: bool = False) -> Iterator[Lines]:
         """The lines selected, in the order they came. `unfinished`: at the end also those that have no end yet."""
-        self._seek_since(selection.since_ns)
-        surplus = self._seek_tail(selection.tail)
-        for lines in self._demultiplexed(selection.until_ns, unfinished=unfinished and selection.tail != 0):
+        if selection.tail is None:
+            self._seek_times(selection)
+            surplus = 0
+        else:
+            surplus = self._seek_tail(selection.tail)
+        for lines in self._demultiplexed(unfinished=unfinished and selection.tail != 0, waits=True):
             if surplus >= lines.amount:
                 surplus -= lines.amount
             else:
-                yield lines.last(lines.amount - surplus)
+                if selection.covers(lines.time_ns):
+                    yield lines.last(lines.amount - surplus)
                 surplus = 0
 
     def more(self) -> Iterator[Lines]:
         """The lines that have come since the last call of this or `lines`, over any number of rotations."""
-        path = pair(_path(self.descriptor), 0)[1]
         while True:
-            newest = identity(path)  # asked first: what was rotated before this moment is complete
-            yield from self._demultiplexed(None)
+            newest = files.identity(self._newest())  # asked first: what was rotated before this moment is complete
+            yield from self._demultiplexed()
             if newest is None or (self.generations and self.generations[-1].identity == newest):
                 return
-            self._take_up_rotated()
+            yield from self._demultiplexed(waits=True)
+            yield from self._take_up_rotated()
 
     def rest(self) -> list[Lines]:
         """What is there of lines without an end; for when nothing more is waited for."""
         return self.demultiplexer.flush()
 
-    def _take_up_rotated(self) -> None:
+    def _newest(self) -> str:
+        return files.pair(_path(self.descriptor), 0)[1]
+
+    def _take_up_rotated(self) -> Iterator[Lines]:
         """Replace the generations, read to their end, by those that came after them."""
-        known = {generation.identity for generation in self.generations}
-        _close(self.generations)
-        for generation in _open_consistently(_path(self.descriptor)):
-            self.generations.append(generation)
-            if generation.identity in known:
-                _close(self.generations)
+        read = self.generations
+        self.generations = _open_consistently(_path(self.descriptor), follows=self.follows)
+        # a number may be another's once its file is gone; not while that is held, so the last one like it is it
+        for number in range(len(self.generations) - 1, -1, -1):
+            if read and self.generations[number].identity == read[-1].identity:
+                _close(self.generations[: number + 1])
+                del self.generations[: number + 1]
+                break
+        else:
+            if read and len(self.generations) > 1 and os.fstat(read[-1].index.descriptor).st_nlink == 0:
+                yield Lines(read[-1].modified_ns(), STDERR, _MISSED, notice=True)
+        _close(read)
 
-    def _seek_since(self, since_ns: int | None) -> None:
-        if since_ns is not None:
+    def _seek_times(self, selection: Selection) -> None:
+        if selection.since_ns is not None or selection.until_ns is not None:
             for generation in self.generations:
-                generation.seek(generation.first_since(since_ns))
+                with suppress(DamagedFile):  # told when it is read
+                    generation.spans = generation.within(selection.since_ns, selection.until_ns)
 
-    def _seek_tail(self, tail: int | None) -> int:
+    def _seek_tail(self, tail: int) -> int:
         """Skip to a place before the last `tail` lines; answer how many lines from there are too many."""
-        if tail is None:
-            return 0
         # Two more than asked for, as the first line of each stream may have begun before the place found.
         wanted = tail + 2 if tail else 0
         found = len(self._unfinished_streams()) if tail else 0
         for generation in reversed(self.generations):
             if found >= wanted:
-                generation.seek(max(generation.position, generation.count()))
+                generation.seek(generation.count())
                 continue
-            for number, block in generation.backwards():
-                if number < generation.position:
-                    break
-                found += generation.read(block).count(b"\n")
-                if found >= wanted:
-                    generation.seek(number)
-                    break
+            with suppress(DamagedFile):
+                for number, block in generation.backwards():
+                    found += generation.newlines(block)
+                    if found >= wanted:
+                        generation.seek(number)
+                        break
         return max(0, found - tail) if tail else 0
 
     def _unfinished_streams(self) -> set[int]:
@@ -122,12 +143,14 @@ class LogReader:
                 ended[block.stream] = self.generations[-1].ends_line(block)
         return {stream for stream, complete in ended.items() if not complete}
 
-    def _demultiplexed(self, until_ns: int | None, *, unfinished: bool = False) -> Iterator[Lines]:
+    def _demultiplexed(self, *, unfinished: bool = False, waits: bool = False) -> Iterator[Lines]:
         for generation in self.generations:
-            for block, data in generation.blocks():
-                if until_ns is not None and block.time_ns > until_ns:
-                    break
-                yield from self.demultiplexer.feed(block, data)
+            try:
+                for block, data in generation.blocks(waits=waits):
+                    yield from self.demultiplexer.feed(block, data)
+            except DamagedFile as error:
+                yield Lines(generation.modified_ns(), STDERR, notice(error), notice=True)
+                generation.seek_end()
         if unfinished:
             yield from self.demultiplexer.flush()
 
@@ -147,25 +170,43 @@ def merge(logs: Iterable[tuple[str, Iterable[Lines]]]) -> Iterator[tuple[str, Li
     return heapq.merge(*[named(name, log) for name, log in logs], key=lambda item: item[1].time_ns)
 
 
-def _open_consistently(directory: str) -> list[Generation]:
+def _open_consistently(directory: str, *, follows: bool = False) -> list[Generation]:
     """All pairs there are, oldest first, none twice and none left out by a rotation in between."""
-    for _ in range(_TRIES):
-        generations = _open_generations(directory)
-        newest = identity(pair(directory, 0)[1])
+    for attempt in range(_TRIES):  # in the end take it as a crash may have left it
+        generations = _open_generations(directory, is_last_try=attempt == _TRIES - 1)
+        if generations is None:
+            continue
+        newest = files.identity(files.pair(directory, 0)[1])
         # the same newest pair before and after: nothing was renamed while the others were opened
-        if newest is None or (generations and newest == generations[-1].identity):
+        if newest is None or (generations and newest == generations[-1].identity) or attempt == _TRIES - 1:
+            if generations and follows:
+                files.follow(generations[-1].index.descriptor)
+                if os.fstat(generations[-1].index.descriptor).st_nlink == 0 and newest is not None:
+                    _close(generations)
+                    continue  # it was gone before we had a word in it
             return generations
         _close(generations)
     return []
 
 
-def _open_generations(directory: str) -> list[Generation]:
+def _open_generations(directory: str, *, is_last_try: bool) -> list[Generation] | None:
+    """The pairs, None where one was being moved. An output that stays without an index is read without."""
+    try:
+        numbers = files.numbers(directory)
+    except FileNotFoundError:
+        return []
     generations: list[Generation] = []
-    number = 0
-    while (generation := Generation.open(pair(directory, number))) is not None:
-        generations.append(generation)
-        number += 1
-    return generations[::-1]
+    for number in reversed(numbers):
+        generation = Generation.open(directory, number)
+        if generation is None and is_last_try:
+            torn = number - 1 not in numbers  # then the index left behind is this one's
+            generation = Generation.open_torn(directory, number, stranded=torn)
+        elif generation is None:
+            _close(generations)
+            return None
+        if generation is not None:
+            generations.append(generation)
+    return generations
 
 
 def _close(generations: list[Generation]) -> None:
