@@ -17,10 +17,10 @@ from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
 from composer.cli.containers import containers, label
-from composer.cli.following import Following, Selector
+from composer.cli.following import Following, Selector, origins
 from composer.cli.invocation import Invocation
 from composer.cli.operation import asked, client, display
-from composer.cli.render.logs import LogLines
+from composer.cli.render.logs import LogLines, Origin
 from composer.cli.render.progress import INTERVAL, Display
 from composer.cli.signals import Signals
 from composer.control.client import Client, Connection
@@ -61,7 +61,8 @@ def attach(call: Invocation, attachment: Attachment) -> int:
     """Bring up, show, stop. The exit status is that of the container that ended all, 0 after Ctrl-C."""
     paths = call.paths.project(attachment.operation.desired.project)
     lines = LogLines(
-        labels=_labels(attachment) | {record.spec.name: label(record) for record in containers(paths)},
+        _origins(attachment) | origins(containers(paths)),
+        services=tuple(sorted(service.name for service in attachment.operation.desired.services)),
         colour=call.console.colour_out and not call.arguments.switch("no-color"),
         prefix=not call.arguments.switch("no-log-prefix"),
         timestamps=call.arguments.switch("timestamps"),
@@ -80,11 +81,11 @@ def attach(call: Invocation, attachment: Attachment) -> int:
         return session.run()
 
 
-def _labels(attachment: Attachment) -> dict[str, str]:
+def _origins(attachment: Attachment) -> dict[str, Origin]:
     """Known before there is a record, so that the columns do not move when containers come."""
     desired = attachment.operation.desired
     return {
-        spec.name: spec.name.removeprefix(f"{desired.project}-")
+        spec.name: Origin(spec.name.removeprefix(f"{desired.project}-"), service.name)
         for service in desired.services
         if service.name in attachment.shown
         for spec in service.containers

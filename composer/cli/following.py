@@ -11,10 +11,13 @@ import re
 import resource
 import select
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 from composer.cli.containers import RUNNING, containers, label
-from composer.cli.render.logs import LogLines
+from composer.cli.render.logs import Drawing, Origin
+from composer.cli.sieve import Sieve, sifted
+from composer.control.client import turn_holder
 from composer.linux import inotify
 from composer.spec.codec import DecodeError
 from composer.store import records
@@ -23,6 +26,9 @@ from composer.store.logs.demux import Lines
 from composer.store.logs.follow import LogFollower
 from composer.store.logs.reader import Selection
 from composer.store.paths import ProjectPaths
+from composer.store.records import ContainerRecord
+
+_BETWEEN = 0.2  # seconds: nothing tells of the end of an operation that leaves things as they are
 
 
 class Selector:
@@ -54,12 +60,21 @@ class Following:
     """The logs of the containers selected, printed as they grow."""
 
     def __init__(
-        self, paths: ProjectPaths, *, selects: Callable[[str], bool], lines: LogLines, split_streams: bool = False
+        self,
+        paths: ProjectPaths,
+        *,
+        selects: Callable[[str], bool],
+        lines: Drawing,
+        sieve: Sieve | None = None,
+        until_ns: int | None = None,
+        split_streams: bool = False,
     ) -> None:
         raise_descriptor_limit()
         self._paths = paths
         self._selects = selects
         self._lines = lines
+        self._sieve = sieve or Sieve()
+        self._until_ns = until_ns
         self._split = split_streams
         self._follower = LogFollower(paths.bundles, selects=selects)
         self._changes = inotify.inotify_init1()
@@ -80,9 +95,12 @@ class Following:
         """What becomes readable when there is something new."""
         return self._follower.fileno(), self._changes
 
-    def print_history(self, selection: Selection) -> None:
-        """What is there already."""
-        self._print(self._follower.history(selection))
+    def print_history(self, selection: Selection, *, matching: int | None = None) -> None:
+        """What is there already; `matching` of each container, the last ones, of what the sieve lets through."""
+        self._print(
+            self._follower.history(selection, through=lambda log: sifted(log, self._sieve, tail=matching)),
+            is_sifted=True,
+        )
 
     def print_new(self) -> None:
         """What has come since."""
@@ -93,9 +111,9 @@ class Following:
         self._print(self._follower.drain())
 
     def wait_until_idle(self) -> None:
-        """Print until no container runs, or is going to, or the project is gone."""
-        while self.is_busy():
-            readable, _, _ = select.select(self.descriptors(), [], [])
+        """Print until no container runs, or is going to, or the project is gone, or the time has come."""
+        while (patience := self._patience()) is None or patience > 0:
+            readable, _, _ = select.select(self.descriptors(), [], [], patience)
             if self._changes in readable:
                 self.acknowledge_changes()
             self.print_new()
@@ -105,18 +123,51 @@ class Following:
         """Take note that the project has changed."""
         inotify.read_events(self._changes)
 
-    def is_busy(self) -> bool:
-        """Whether a container selected runs or is going to be started again."""
-        return any(record.state in RUNNING and self._selects(record.spec.name) for record in containers(self._paths))
+    def _patience(self) -> float | None:
+        """Seconds to wait for something new, None without end, nothing where nothing more will come."""
+        left = None if self._until_ns is None else max(0.0, (self._until_ns - time.time_ns()) / 1e9)
+        if any(record.state in RUNNING and self._selects(record.spec.name) for record in containers(self._paths)):
+            return left
+        if self._is_about_to_run():
+            return _BETWEEN if left is None else min(left, _BETWEEN)
+        return 0.0
 
-    def _print(self, named_lines: Iterator[tuple[str, Lines]]) -> None:
-        for name, lines in named_lines:
-            if name not in self._lines.labels:
-                self._lines.add({record.spec.name: label(record) for record in containers(self._paths)})
+    def _is_about_to_run(self) -> bool:
+        """Whether the supervisor is at it: restarts, makes anew, or has not yet noticed an end that it answers."""
+        try:
+            holder = turn_holder(self._paths.supervisor_socket)
+        except OSError:  # another user's
+            return False
+        if holder is None:
+            return False
+        return bool(holder) or any(
+            record is not None and record.state in RUNNING and self._selects(name) for name, record in self._records()
+        )
+
+    def _records(self) -> Iterator[tuple[str, ContainerRecord | None]]:
+        """What is written down, whatever the kernel says."""
+        for name in records.names(self._paths):
+            try:
+                yield name, records.load(self._paths, name)
+            except (DecodeError, OSError):
+                continue
+
+    def _print(self, named_lines: Iterator[tuple[str, Lines]], *, is_sifted: bool = False) -> None:
+        for name, arrived in named_lines:
+            lines = arrived if is_sifted else self._sieve.sift(arrived)
+            if lines is None or (self._until_ns is not None and lines.time_ns > self._until_ns):
+                continue
+            if name not in self._lines.origins:
+                self._lines.add(origins(containers(self._paths)))
             stream = sys.stderr if self._split and lines.stream == STDERR else sys.stdout
             stream.buffer.write(self._lines.draw(name, lines))
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def origins(records: Iterable[ContainerRecord]) -> dict[str, Origin]:
+    """Whose lines they are, by container."""
+    return {record.spec.name: Origin(label(record), record.spec.service) for record in records}
 
 
 def raise_descriptor_limit() -> None:

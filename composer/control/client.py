@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 from composer import errors
 from composer.control import framing
@@ -25,6 +26,8 @@ from composer.control.messages import (
     Done,
     Failed,
     Operation,
+    Ping,
+    Pong,
     Reply,
     Request,
     Resize,
@@ -193,6 +196,21 @@ def connect(path: str) -> Connection | None:
         error.filename = path
         raise
     return Connection(peer)
+
+
+def turn_holder(path: str) -> str | None:
+    """Who changes the project of the supervisor at `path` right now, "" for nobody; None where none answers.
+
+    Raises OSError: EACCES.
+    """
+    try:
+        with connect(path) or nullcontext() as connection:
+            if connection is None:
+                return None
+            connection.send(Ping(), client="")
+            return next((answer.holder for answer in connection.answers() if isinstance(answer, Pong)), None)
+    except (Disconnected, framing.FramingError, codec.DecodeError):
+        return None
 
 
 def as_error(failed: Failed) -> errors.PycomposeError:

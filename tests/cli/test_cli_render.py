@@ -15,7 +15,7 @@ from composer.loader.codes import Code
 from composer.loader.problems import Place, Problem, Severity
 from composer.planner.plan import AwaitService, Plan, RemoveContainer, StartContainer, Step, StopContainer
 from composer.spec.desired import Condition
-from composer.store.logs.block import STDOUT
+from composer.store.logs.block import STDERR, STDOUT
 from composer.store.logs.demux import Lines
 
 
@@ -175,27 +175,75 @@ def test_any_other_failure_and_its_hint() -> None:
 
 
 def test_log_lines_are_aligned_and_say_whose_they_are() -> None:
-    lines = logs.LogLines({"shop-web-1": "web-1", "shop-db-1": "db-1"})
+    lines = logs.LogLines(origins("web-1", "db-1"))
     assert lines.draw("shop-db-1", Lines(0, STDOUT, b"a\nb\n")) == b"db-1   | a\ndb-1   | b\n"
     assert lines.draw("shop-web-1", Lines(0, STDOUT, b"no newline")) == b"web-1  | no newline\n"
 
 
+def origins(*labels: str) -> dict[str, logs.Origin]:
+    return {f"shop-{label}": logs.Origin(label, label.rpartition("-")[0]) for label in labels}
+
+
 def test_a_wider_name_widens_the_column() -> None:
-    lines = logs.LogLines({"shop-web-1": "web-1"})
-    lines.add({"shop-worker-12": "worker-12"})
+    lines = logs.LogLines(origins("web-1"))
+    lines.add(origins("worker-12"))
     assert lines.draw("shop-web-1", Lines(0, STDOUT, b"a\n")) == b"web-1      | a\n"
 
 
 def test_log_lines_without_prefix_with_time_with_colour() -> None:
-    bare = logs.LogLines({"w": "w-1"}, prefix=False)
-    assert bare.draw("w", Lines(0, STDOUT, b"\xff\n")) == b"\xff\n"
-    timed = logs.LogLines({"w": "w-1"}, timestamps=True)
-    assert timed.draw("w", Lines(1, STDOUT, b"a\nb\n")) == (
-        b"w-1  | 1970-01-01T00:00:00.000000001Z a\nw-1  | 1970-01-01T00:00:00.000000001Z b\n"
+    bare = logs.LogLines(origins("web-1"), prefix=False)
+    assert bare.draw("shop-web-1", Lines(0, STDOUT, b"\xff\n")) == b"\xff\n"
+    timed = logs.LogLines(origins("web-1"), timestamps=True)
+    assert timed.draw("shop-web-1", Lines(1, STDOUT, b"a\n\nb\n")) == (
+        b"web-1  | 1970-01-01T00:00:00.000000001Z a\n"
+        b"web-1  | 1970-01-01T00:00:00.000000001Z \n"
+        b"web-1  | 1970-01-01T00:00:00.000000001Z b\n"
     )
-    coloured = logs.LogLines({"w-1": "w-1", "w-2": "w-2", "x": "x-1"}, colour=True)
-    first, second, other = (coloured.draw(name, Lines(0, STDOUT, b"a\n")) for name in ("w-1", "w-2", "x"))
-    assert first.split(b"w-")[0] == second.split(b"w-")[0] != other.split(b"x-")[0]
+
+
+def test_a_service_keeps_its_colour_whoever_is_shown_and_comes() -> None:
+    def colour(lines: logs.LogLines, label: str) -> bytes:
+        return lines.draw(f"shop-{label}", Lines(0, STDOUT, b"a\n")).partition(label.encode())[0]
+
+    services = ("cache", "db", "web")
+    everybody = logs.LogLines(origins("web-1", "web-2", "db-1"), services=services, colour=True)
+    alone = logs.LogLines(origins("web-1"), services=services, colour=True)
+    before = colour(alone, "web-1")
+    assert before == colour(everybody, "web-1") == colour(everybody, "web-2") != colour(everybody, "db-1")
+    alone.add(origins("a-1"))
+    assert colour(alone, "a-1") not in {before, colour(everybody, "db-1")}
+    assert colour(alone, "web-1") == before
+
+
+def test_pieces_of_a_line_are_put_together_unless_another_container_is_between() -> None:
+    lines = logs.LogLines(origins("web-1", "db-1"))
+    drawn = [
+        lines.draw("shop-web-1", Lines(0, STDOUT, b"a", continues=True)),
+        lines.draw("shop-web-1", Lines(0, STDOUT, b"b\n")),
+        lines.draw("shop-web-1", Lines(0, STDOUT, b"c", continues=True)),
+        lines.draw("shop-db-1", Lines(0, STDOUT, b"other\n")),
+        lines.draw("shop-web-1", Lines(0, STDOUT, b"d")),
+    ]
+    assert b"".join(drawn) == b"web-1  | ab\nweb-1  | c\ndb-1   | other\nweb-1  | d\n"
+
+
+def test_log_lines_for_programs() -> None:
+    lines = logs.JsonLines(origins("web-1"))
+    drawn = lines.draw("shop-web-1", Lines(1, STDERR, 'größer "1"\r\n\n\xff'.encode()[:-2] + b"\xff\x00"))
+    first, second, third = map(json.loads, drawn.splitlines())
+    known = {
+        "time": "1970-01-01T00:00:00.000000001Z",
+        "service": "web",
+        "container": "shop-web-1",
+        "stream": "stderr",
+    }
+    assert first == known | {"message": 'größer "1"\r'}
+    assert second == known | {"message": ""}
+    assert third == known | {"message": "\ufffd\x00", "message_base64": "/wA="}
+    (ours,) = map(json.loads, lines.draw("shop-web-1", Lines(1, STDERR, b"killed\n", notice=True)).splitlines())
+    assert ours == known | {"message": "killed", "notice": True}
+    (piece,) = map(json.loads, lines.draw("shop-web-1", Lines(1, STDERR, b"x", continues=True)).splitlines())
+    assert piece == known | {"message": "x", "partial": True}
 
 
 STEPS = (

@@ -28,7 +28,7 @@ CASES = {
     "bytes are bytes": ([(1, STDOUT, b"\xff\x00\r\n")], [Lines(1, STDOUT, b"\xff\x00\r\n")], []),
     "a line without end comes in pieces": (
         [(1, STDOUT, b"x" * MAX_LINE), (2, STDOUT, b"y\n")],
-        [Lines(1, STDOUT, b"x" * MAX_LINE), Lines(2, STDOUT, b"y\n")],
+        [Lines(1, STDOUT, b"x" * MAX_LINE, continues=True), Lines(2, STDOUT, b"y\n")],
         [],
     ),
     "unfinished lines in order of their beginning": (
@@ -55,3 +55,17 @@ def test_the_last_lines_of_several() -> None:
     assert lines.amount == 3
     assert lines.last(2).data == b"b\nc"
     assert lines.last(5) is lines
+
+
+def test_a_carriage_return_ends_no_line() -> None:
+    lines = Lines(1, STDOUT, b"10%\r20%\r\nb\n")
+    assert lines.each() == [b"10%\r20%\r\n", b"b\n"]
+    assert lines.last(1).data == b"b\n"
+
+
+def test_a_line_that_comes_byte_by_byte_costs_no_more_than_its_length() -> None:
+    demultiplexer = Demultiplexer()
+    block = Block(1, 0, 1, STDOUT)
+    for _ in range(MAX_LINE - 1):  # each time putting it together anew would take an hour
+        assert demultiplexer.feed(block, b".") == []
+    assert demultiplexer.feed(block, b"\n") == [Lines(1, STDOUT, b"." * (MAX_LINE - 1) + b"\n")]

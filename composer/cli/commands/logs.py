@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 
-from composer.cli.containers import containers, label, of_services
-from composer.cli.following import Following, Selector, raise_descriptor_limit
+from composer.cli.containers import containers, of_services, service_names
+from composer.cli.following import Following, Selector, origins, raise_descriptor_limit
 from composer.cli.invocation import Invocation
 from composer.cli.moments import moment
 from composer.cli.options import Command, number, switch, text
 from composer.cli.project import existing_project
-from composer.cli.render.logs import LogLines
+from composer.cli.render.logs import Drawing, JsonLines, LogLines
+from composer.cli.sieve import LEVELS, Sieve, sieve, sifted
 from composer.errors import UsageError
 from composer.store.logs.reader import Selection, merge, read
 from composer.store.paths import ProjectPaths
@@ -22,7 +23,16 @@ COMMAND = Command(
     example="pycompose logs -f --tail 20 web",
     options=(
         switch("--follow", "-f", help="Go on with what is printed from now on"),
+        text("--format", metavar="FORMAT", choices=("text", "json"), help="text, or json: one object a line"),
+        text("--grep", metavar="REGEX", help="Only lines that match a regular expression"),
         number("--index", metavar="N", help="Only the container of this number"),
+        text(
+            "--level",
+            metavar="LEVEL",
+            choices=LEVELS,
+            help="Only lines of this level or above: trace, debug, info, warn, error or fatal; "
+            "lines that do not say theirs are info, on standard error error",
+        ),
         switch("--no-color", help="No colours"),
         switch("--no-log-prefix", help="Lines without the container's name"),
         text("--since", metavar="TIME", help="Only after a time (2024-01-02T13:23:37Z) or a span ago (42m)"),
@@ -38,26 +48,38 @@ def run(call: Invocation) -> int:
     of_services(paths, call.operands)  # an unknown name is told before anything is printed
     project = paths.run.rpartition("/")[2]
     selects = Selector(paths, project, services=call.operands, index=call.arguments.number("index"))
+    selection, by = _selection(call), sieve(grep=call.arguments.text("grep"), level=call.arguments.text("level"))
+    # what is sifted is counted afterwards: the last lines that match
+    matching = None if by == Sieve() else selection.tail
+    if matching is not None:
+        selection = Selection(since_ns=selection.since_ns, until_ns=selection.until_ns)
+    lines = _lines(call, paths, selects)
     if call.arguments.switch("follow"):
-        with Following(paths, selects=selects, lines=_lines(call, paths, selects)) as following:
-            following.print_history(_selection(call))
+        with Following(paths, selects=selects, lines=lines, sieve=by, until_ns=selection.until_ns) as following:
+            following.print_history(selection, matching=matching)
             following.wait_until_idle()
     else:
-        _print(call, paths, selects)
+        _print(paths, lines, by, selection=selection, matching=matching)
     return 0
 
 
-def _print(call: Invocation, paths: ProjectPaths, selects: Selector) -> None:
+def _print(paths: ProjectPaths, lines: Drawing, by: Sieve, *, selection: Selection, matching: int | None) -> None:
     raise_descriptor_limit()
-    lines, selection = _lines(call, paths, selects), _selection(call)
-    logs = [(name, read(paths.log(name), selection=selection)) for name in lines.labels]
+    logs = [
+        (name, sifted(read(paths.log(name), selection=selection), by, tail=matching)) for name in tuple(lines.origins)
+    ]
     for name, part in merge(logs):
         sys.stdout.buffer.write(lines.draw(name, part))
 
 
-def _lines(call: Invocation, paths: ProjectPaths, selects: Selector) -> LogLines:
+def _lines(call: Invocation, paths: ProjectPaths, selects: Selector) -> Drawing:
+    there = containers(paths)
+    shown = origins(record for record in there if selects(record.spec.name))
+    if call.arguments.text("format") == "json":
+        return JsonLines(shown)
     return LogLines(
-        labels={record.spec.name: label(record) for record in containers(paths) if selects(record.spec.name)},
+        shown,
+        services=service_names(paths, there),
         colour=call.console.colour_out and not call.arguments.switch("no-color"),
         prefix=not call.arguments.switch("no-log-prefix"),
         timestamps=call.arguments.switch("timestamps"),
@@ -75,7 +97,7 @@ def _selection(call: Invocation) -> Selection:
 
 
 def _tail(text: str) -> int | None:
-    if text == "all":
+    if text == "all" or (text[:1] == "-" and text[1:].isdecimal()):  # as docker
         return None
     if not text.isdecimal():
         raise UsageError(f'--tail cannot be "{text}"', hint="give a number of lines, or all")

@@ -14,12 +14,13 @@ MAX_LINE = 1 << 20  # bytes; a longer line comes in pieces
 
 
 class Lines(NamedTuple):
-    """One or more lines of one stream, with their newlines; only a piece of a line ends without one."""
+    """One or more lines of one stream, with their newlines; a piece of a line, and the last of all, may have none."""
 
     time_ns: int
     stream: int
     data: bytes
     notice: bool = False
+    continues: bool = False  # a piece of a line; the next one follows
 
     @property
     def amount(self) -> int:
@@ -29,7 +30,13 @@ class Lines(NamedTuple):
     def last(self, count: int) -> Lines:
         """The last `count` of them."""
         surplus = self.amount - count
-        return self._replace(data=b"".join(self.data.splitlines(keepends=True)[surplus:])) if surplus > 0 else self
+        return self._replace(data=b"".join(self.each()[surplus:])) if surplus > 0 else self
+
+    def each(self) -> list[bytes]:
+        """One by one, with their newlines. A carriage return ends no line."""
+        parts = self.data.split(b"\n")
+        rest = [parts[-1]] if parts[-1] else []
+        return [part + b"\n" for part in parts[:-1]] + rest
 
 
 class Division(Protocol):
@@ -58,35 +65,39 @@ class Demultiplexer:
     """Holds, for each stream, the beginning of a line whose end has not come yet."""
 
     def __init__(self) -> None:
-        self._held: dict[int, Lines] = {}
+        self._held: dict[int, tuple[int, bytearray]] = {}  # by stream: its time and bytes; it may come byte by byte
 
     def feed(self, block: Block, data: bytes) -> list[Lines]:
         """The lines that `block`, whose bytes are `data`, completes."""
         if block.flags & NOTICE:
             return [Lines(block.time_ns, block.stream, data, notice=True)]
         lines = []
-        held = self._held.pop(block.stream, None)
-        if held is not None:
+        if block.stream in self._held:
+            time_ns, held = self._held[block.stream]
             end = data.find(b"\n") + 1
+            held += data[:end] if end else data
             if not end:
-                return self._hold(held._replace(data=held.data + data))
-            lines.append(held._replace(data=held.data + data[:end]))
+                return self._give_up_holding(block.stream)
+            del self._held[block.stream]
+            lines.append(Lines(time_ns, block.stream, bytes(held)))
             data = data[end:]
         end = data.rfind(b"\n") + 1
         if end:
             lines.append(Lines(block.time_ns, block.stream, data[:end]))
         if end < len(data):
-            lines += self._hold(Lines(block.time_ns, block.stream, data[end:]))
+            self._held[block.stream] = (block.time_ns, bytearray(data[end:]))
+            lines += self._give_up_holding(block.stream)
         return lines
 
     def flush(self) -> list[Lines]:
         """What is there of lines that have no end, in the order of their beginning."""
-        rest = sorted(self._held.values())
+        rest = sorted(Lines(time_ns, stream, bytes(held)) for stream, (time_ns, held) in self._held.items())
         self._held.clear()
         return rest
 
-    def _hold(self, lines: Lines) -> list[Lines]:
-        if len(lines.data) >= MAX_LINE:
-            return [lines]
-        self._held[lines.stream] = lines
-        return []
+    def _give_up_holding(self, stream: int) -> list[Lines]:
+        time_ns, held = self._held[stream]
+        if len(held) < MAX_LINE:
+            return []
+        del self._held[stream]
+        return [Lines(time_ns, stream, bytes(held), continues=True)]

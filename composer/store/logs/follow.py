@@ -19,6 +19,11 @@ _REMOVED = inotify.IN_DELETE | inotify.IN_MOVED_FROM
 _MASK = inotify.IN_CREATE | inotify.IN_MOVED_TO | inotify.IN_MODIFY | inotify.IN_ONLYDIR | _REMOVED
 
 Named = tuple[str, Lines]  # container, lines
+Through = Callable[[Iterable[Lines]], Iterable[Lines]]
+
+
+def _as_it_is(log: Iterable[Lines]) -> Iterable[Lines]:
+    return log
 
 
 class LogFollower:
@@ -48,9 +53,12 @@ class LogFollower:
             reader.close()
         self._readers.clear()
 
-    def history(self, selection: Selection) -> Iterator[Named]:
-        """What is there of each log now, all in order of time. To be read to its end before `read` is called."""
-        return merge([(name, reader.lines(selection)) for name, reader in self._readers.items()])
+    def history(self, selection: Selection, *, through: Through = _as_it_is) -> Iterator[Named]:
+        """What is there of each log now, sent through something, all in order of time.
+
+        To be read to its end before `read` is called.
+        """
+        return merge([(name, through(reader.lines(selection))) for name, reader in self._readers.items()])
 
     def read(self) -> Iterator[Named]:
         """What has come since; possibly nothing."""
@@ -66,9 +74,7 @@ class LogFollower:
                 yield from self._leave(path)
             else:
                 written |= dict.fromkeys(self._notice(path))
-        for name in written:
-            if name in self._readers:
-                yield from _named(name, self._readers[name].more())
+        yield from merge([(name, self._readers[name].more()) for name in written if name in self._readers])
 
     def drain(self) -> Iterator[Named]:
         """Whatever is there and was not read yet, lines without an end included."""
