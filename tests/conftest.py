@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,8 +24,14 @@ SHARED_MACHINE = "PYCOMPOSE_TESTS_SHARE_MACHINE" in os.environ
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Become the parent of every orphan that a test makes, so that none escapes the count."""
+    """Become the parent of every orphan that a test makes, so that none escapes the count.
+
+    A shell starts what runs in its background with SIGINT and SIGQUIT ignored, and that is inherited; the tests send
+    them.
+    """
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
