@@ -29,6 +29,7 @@ from composer.runtime.cgroup import control, kill, location, oom
 from composer.runtime.container import Started
 from composer.runtime.launch import Launch, Stdio
 from composer.spec import codec
+from composer.spec.codec import DecodeError
 from composer.spec.container import ContainerSpec, Join
 from composer.spec.fingerprint import fingerprint
 from composer.spec.policy import Policy
@@ -44,6 +45,7 @@ class Oneoff:
     call: Invocation
     paths: ProjectPaths
     record: ContainerRecord
+    taken: bool = False  # `down` has taken the container over: its end and its removal are not ours to write down
 
     def run(self) -> int:
         """Start it and wait for it; its exit code. Raises PycomposeError: it could not be started."""
@@ -65,7 +67,9 @@ class Oneoff:
             control.remove_empty(where)
 
     def remove(self) -> None:
-        """Forget it. Raises HostError."""
+        """Forget it, if it is ours to forget. Raises HostError."""
+        if self.taken:
+            return
         name = self.record.spec.name
         container.remove(self.paths.bundle(name), self.paths.state(name))
         # a project that was made for this container goes with it; rmdir(2) refuses while there is anything else
@@ -113,7 +117,9 @@ class Oneoff:
         reads_input = self.record.spec.process.stdin_open
         status = Foreground(process, master=started.pty_master, reads_input=reads_input).wait()
         kill.kill(started.cgroup)  # whatever it left behind ends with it
-        self._note_end(started, status)
+        self.taken = not self._is_ours()
+        if not self.taken:
+            self._note_end(started, status)
         if self.record.oom_killed:
             _tell_out_of_memory(self.record.spec)
         return exit_code(status)
@@ -129,6 +135,13 @@ class Oneoff:
             keeper_pid=os.getpid(),
             keeper_start_time=start_time(os.getpid()),
         )
+
+    def _is_ours(self) -> bool:
+        try:
+            there = records.load(self.paths, self.record.spec.name)
+        except DecodeError:
+            return False
+        return there is not None and there.keeper_pid == self.record.keeper_pid
 
     def _note_end(self, started: Started, status: int) -> None:
         end = exits.describe(

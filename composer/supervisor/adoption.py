@@ -49,15 +49,16 @@ async def adopt_all(project: Project, hello: Hello, *, boot: str) -> None:
 
 
 async def adopt_kept(project: Project, *, boot: str) -> None:
-    """Look after what foreground `run`s keep as well, to end it. They see the end, too, and may be the first to write
-    it down: `Project.remove` waits for them."""
+    """Take over what foreground `run`s keep, to end it. They see the end as well, and leave the rest to us."""
     for record in _load_all(project):
         if record.spec.name in project.keepers or not is_kept_elsewhere(record, boot=boot):
             continue
         launched = _orphan(record, boot)
         if launched is not None:
+            ours = replace(record, keeper_pid=0, keeper_start_time=0)
+            records.save(project.paths, ours)
             await _introduce(project, launched)
-            await _adopt_running(project, record, launched)
+            await _adopt_running(project, ours, launched)
 
 
 def _load_all(project: Project) -> Iterator[ContainerRecord]:

@@ -25,7 +25,7 @@ from composer.spec.fingerprint import fingerprint
 from composer.spec.policy import Policy
 from composer.spec.rootfs import Archive
 from composer.store import atomic
-from composer.store.observe import is_kept_elsewhere, observed_container
+from composer.store.observe import observed_container
 from composer.store.paths import Paths
 from composer.store.records import ContainerRecord
 from composer.supervisor.bus import Bus
@@ -34,10 +34,8 @@ from composer.supervisor.journal import Journal
 from composer.supervisor.keeper import Keeper
 from composer.supervisor.launcher_link import Child, LauncherLink
 from composer.supervisor.launching import Launching
-from composer.supervisor.run import Run, open_process
+from composer.supervisor.run import Run
 from composer.supervisor.turn import Turn
-
-_FOREGROUND = 5.0  # seconds that a foreground `run` may take from its container's end to its own
 
 
 class Project:
@@ -215,23 +213,12 @@ class Project:
         keeper.journal.removing()
         self._scopes.pop(keeper.name).cancel()
         places = self.paths.bundle(keeper.name), self.paths.state(keeper.name)
-        await self._wait_for_foreground(keeper.record)
         try:
             await anyio.to_thread.run_sync(runtime_container.remove, *places)  # a large layer takes a while
             keeper.journal.removed()
         finally:
             del self.keepers[keeper.name]
             self.changes.tell()
-
-    async def _wait_for_foreground(self, record: ContainerRecord) -> None:
-        """A foreground `run` that has seen the end writes it down, which must not happen after the removal."""
-        if not is_kept_elsewhere(record, boot=self.boot_id):
-            return
-        pidfd = open_process(Child(record.spec.name, record.keeper_pid, record.keeper_start_time))
-        if pidfd is not None:
-            with anyio.move_on_after(_FOREGROUND):
-                await anyio.wait_readable(pidfd)
-            os.close(pidfd)
 
     async def clear_cgroups(self) -> None:
         """End what no record tells of: a foreground `run` that was killed as soon as it had started. Raises HostError.

@@ -382,7 +382,7 @@ def test_down_ends_the_container_of_a_foreground_run(
         person.read_until("ready")
         done = pycompose("-p", "run", "down")
         assert "Stopped" in done.stderr
-        assert person.wait() == 3
+        assert person.wait() == 3, person.screen
     assert list(Path(pycompose.paths.run).glob("*")) == []
     assert list(Path(f"{pycompose.paths.root}/projects").glob("*/*")) == []
 
