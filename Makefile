@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # boots a kernel that has cgroup v2 alone and runs a command in it; not needed where the host has cgroup v2 itself
 V2_RUNNER ?= ../shared/cgroup-v2/run-in-v2
 
-.PHONY: up test check pytest test-v2 packages clean
+.PHONY: up test check pytest test-v2 schema packages clean
 
 up: $(VENV)/.installed
 	$(BIN)/pycompose up -f compose.example.yaml
@@ -23,6 +23,10 @@ pytest: $(VENV)/.tested
 
 test-v2: $(VENV)/.tested
 	V2_RUNNER=$(V2_RUNNER) tests/v2/run
+
+# after a change of the model or of a short form: the schema that editors use
+schema: $(VENV)/.tested
+	$(BIN)/python -m tests.loader.generate_schema
 
 packages:
 	tests/install-packages

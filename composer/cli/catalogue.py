@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Prepare": {
         "config": "Check the files and print what they say, in full",
+        "schema": "Print the JSON schema of Compose files, for editors",
         "check": "Tell what this host's kernel offers and what is missing",
         "completion": "Print the shell completion for bash, zsh or fish",
         "version": "Print the version",

@@ -14,6 +14,8 @@ from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, at, child, is_null, place_of_key, plain
 
+OTHERS = "*"  # the box that `log_options` puts foreign options into; nobody wrote it
+
 Matches: TypeAlias = Callable[[Node], bool]
 
 
@@ -187,7 +189,8 @@ def warn_of_unhandled(root: Mapping, *, active: frozenset[str], problems: Proble
         used_by = f" ({', '.join(services)})" if len(services) > 1 else ""
         message = f"{unhandled.name}{used_by}: {unhandled.why}, {unhandled.instead}"
         place = place_of_key(root, found[0])
-        problems.warn(Code.NOT_SUPPORTED, message, at=place, path=found[0], hint=unhandled.hint)
+        path = tuple(step for step in found[0] if step != OTHERS)
+        problems.warn(Code.NOT_SUPPORTED, message, at=place, path=path, hint=unhandled.hint)
 
 
 def _matching(root: Mapping, where: str, unhandled: Unhandled, active: frozenset[str]) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from composer.loader.tree import Node
 
 _FILE_REFERENCE = rewrites.each_wrapped("source")
 
-_PLACES: dict[str, Rewrite] = {
+PLACES: dict[str, Rewrite] = {
     "include": rewrites.items_wrapped("path"),
     "include.*.path": rewrites.one_or_list,
     "include.*.env_file": rewrites.one_or_list,
@@ -79,7 +79,7 @@ _PLACES: dict[str, Rewrite] = {
 }
 
 
-_TABLE = Places(_PLACES)
+_TABLE = Places(PLACES)
 
 
 def long_form(node: Node, *, problems: Problems) -> Node:

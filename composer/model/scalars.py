@@ -176,17 +176,23 @@ def read_cpus(value: object) -> float:
     return round(cpus, 9)
 
 
-def between(low: int, high: int | None = None) -> BeforeValidator:
-    """A whole number from `low` to `high`, both included."""
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Reads a whole number from `low` to `high`, both included."""
 
-    def read(value: object) -> int:
+    low: int
+    high: int | None = None
+
+    def __call__(self, value: object) -> int:
         number = read_integer(value)
-        if number < low or (high is not None and number > high):
-            wanted = f"from {low} to {high}" if high is not None else f"of at least {low}"
+        if number < self.low or (self.high is not None and number > self.high):
+            wanted = f"from {self.low} to {self.high}" if self.high is not None else f"of at least {self.low}"
             raise OutOfRange(f"{number} is out of range", hint=f"write a number {wanted}")
         return number
 
-    return BeforeValidator(read)
+
+def between(low: int, high: int | None = None) -> BeforeValidator:
+    return BeforeValidator(Between(low, high))
 
 
 Text = Annotated[str, BeforeValidator(read_text)]

@@ -423,3 +423,10 @@ def test_check_tells_what_the_kernel_offers(command: Pycompose) -> None:
     missing = any(it["needed"] and not it["there"] for it in found)
     assert done.returncode == (1 if missing else 0)
     assert ("ready to run containers" in done.stdout) is not missing
+
+
+def test_the_schema_is_shipped(command: Pycompose) -> None:
+    tree = json.loads(command("schema").stdout)
+    assert {"rootfs", "x-rootfs", "x-on-unhealthy"} <= set(
+        tree["properties"]["services"]["additionalProperties"]["properties"]
+    )
