@@ -8,9 +8,20 @@ import time
 from composer.errors import UsageError
 
 _NS = 1_000_000_000
-_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": _NS, "m": 60 * _NS, "h": 3600 * _NS, "d": 86400 * _NS}
-_SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
-_SPAN_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": _NS,
+    "m": 60 * _NS,
+    "h": 3600 * _NS,
+    "d": 86400 * _NS,
+}
+_PART = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)"  # both letters that look like a micro are in use
+_SPAN = re.compile(rf"\+?(?:{_PART})+")
+_SPAN_PART = re.compile(_PART)
 _EPOCH = re.compile(r"(\d+)(?:\.(\d{1,9}))?")
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d\d:?\d\d)?",

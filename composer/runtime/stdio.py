@@ -34,7 +34,8 @@ from composer.linux.mount import (
 from composer.linux.pty import open_pty
 from composer.runtime.launch import Launch, Stdio
 
-PIPE_SIZE = 1 << 20  # bytes, what /proc/sys/fs/pipe-max-size says unless somebody changed it
+_LARGEST_PIPE = "/proc/sys/fs/pipe-max-size"
+_USUAL_PIPE = 1 << 16  # bytes
 DEVPTS_OPTIONS = (("source", "devpts"), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5"))
 
 
@@ -126,8 +127,25 @@ def _open_fifo(path: str, flags: int) -> int:
     if not stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
         raise HostError(f"cannot use {path}: it is not a FIFO")
-    try:
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    except PermissionError:
-        pass  # over the limits of pipe(7) without CAP_SYS_RESOURCE: it keeps its 64 KiB
+    _enlarge(fd)
     return fd
+
+
+def _enlarge(fifo: int) -> None:
+    """Make it as large as the kernel allows: what is printed while nobody reads has to fit."""
+    size = largest_pipe()
+    while size > _USUAL_PIPE:
+        try:
+            fcntl.fcntl(fifo, fcntl.F_SETPIPE_SZ, size)
+            return
+        except OSError:  # EPERM: over the user's share, pipe(7); EBUSY: there is more in it already
+            size //= 2
+
+
+def largest_pipe() -> int:
+    """What a pipe may hold, in bytes: 1 MiB unless somebody has changed it."""
+    try:
+        with open(_LARGEST_PIPE, "rb") as file:
+            return int(file.read())
+    except OSError:  # /proc may be hidden
+        return 1 << 20

@@ -277,6 +277,67 @@ def test_following_logs_ends_when_nothing_runs(command: Pycompose, shop: Shop) -
         assert process.wait(10) == 0
 
 
+def slept(pid: int) -> tuple[str, str]:
+    """How long a process has run, and how often it was put on a processor: schedstat's first and last number."""
+    ran, _, times = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return ran, times
+
+
+def test_following_costs_nothing_while_nothing_is_written(command: Pycompose, shop: Shop) -> None:
+    shop.log("shop-web-1", (1, STDOUT, b"one\n"))
+    with following(command, "logs", "-f") as process:
+        assert line_of(process) == b"web-1  | one\n"
+        shop.log("shop-web-1", (2, STDOUT, b"two\n"))
+        assert line_of(process) == b"web-1  | two\n"
+        wait_asleep(process.pid)
+        before = slept(process.pid)
+        time.sleep(2)  # the very thing that is measured: two seconds of nothing
+        assert slept(process.pid) == before
+        shop.log("shop-web-1", (3, STDOUT, b"three\n"))
+        assert line_of(process) == b"web-1  | three\n"
+        assert slept(process.pid) != before
+
+
+def wait_asleep(pid: int) -> None:
+    """Until it waits in poll(2) or select(2), where nothing but an event wakes it."""
+    deadline = time.monotonic() + 10
+    while not Path(f"/proc/{pid}/wchan").read_text().startswith(("do_select", "poll_schedule", "do_poll")):
+        assert time.monotonic() < deadline, Path(f"/proc/{pid}/wchan").read_text()
+        time.sleep(0.01)
+
+
+def test_logs_as_objects(command: Pycompose, shop: Shop) -> None:
+    shop.log("shop-web-1", (1, STDOUT, b"one\ntwo\n"), (2, STDERR, b"bad \xff"))
+    found = [json.loads(line) for line in command("logs", "--format", "json").stdout.splitlines()]
+    assert [(it["service"], it["container"], it["stream"], it["message"]) for it in found] == [
+        ("web", "shop-web-1", "stdout", "one"),
+        ("web", "shop-web-1", "stdout", "two"),
+        ("web", "shop-web-1", "stderr", "bad \ufffd"),
+    ]
+    assert (found[0]["time"], found[2]["message_base64"]) == ("1970-01-01T00:00:00.000000001Z", "YmFkIP8=")
+
+
+def test_logs_of_a_level_that_match(command: Pycompose, shop: Shop) -> None:
+    shop.log("shop-web-1", (1, STDOUT, b'{"level":"error","n":1}\nplain 1\n'), (2, STDERR, b"Traceback 1\n"))
+    shop.log("shop-db-1", (3, STDOUT, b"level=warn n=3\nlevel=info n=1\n"), (4, STDOUT, b"plain 1"))
+    bare = ("logs", "--no-log-prefix")
+    assert command(*bare, "--level", "warn").stdout == '{"level":"error","n":1}\nTraceback 1\nlevel=warn n=3\n'
+    assert command(*bare, "--level", "warn", "--grep", "1").stdout == '{"level":"error","n":1}\nTraceback 1\n'
+    assert command(*bare, "--grep", "plain", "-n", "1").stdout == "plain 1\nplain 1\n"
+    assert "--level" in command("logs", "--level", "loud", check=False).stderr
+    assert command("logs", "--grep", "(", check=False).returncode == 2
+
+
+def test_following_sifts_and_ends_at_a_time(command: Pycompose, shop: Shop) -> None:
+    shop.log("shop-web-1", (1, STDOUT, b"one\n"), (2, STDOUT, b"two\n"))
+    until = f"{time.time() + 3:.9f}"
+    with following(command, "logs", "-f", "--grep", "o", "-n", "1", "--until", until) as process:
+        assert line_of(process) == b"web-1  | two\n"
+        shop.log("shop-web-1", (time.time_ns(), STDOUT, b"three\nfour\n"))
+        assert line_of(process) == b"web-1  | four\n"
+        assert process.wait(20) == 0
+
+
 @pytest.mark.parametrize("words", [("logs", "-f"), ("events",), ("stats",)])
 def test_an_interrupt_ends_quietly(command: Pycompose, shop: Shop, words: tuple[str, ...]) -> None:
     shop.log("shop-web-1", (1, STDOUT, b"one\n"))

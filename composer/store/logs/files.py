@@ -64,14 +64,23 @@ def shift(directory: str) -> None:
 
 
 def prune(directory: str, *, kept: int, at_most: int) -> None:
-    """Remove the oldest pairs until `kept` are left; what a follower has not come to stays, up to `at_most`."""
+    """Remove the oldest pairs until `kept` are left; what a follower has not come to stays, up to `at_most`.
+
+    The pair that a lagging follower has come to stays even then: it tells that there is one.
+    """
     there = numbers(directory)
     while len(there) > kept:
         oldest = there.pop()
-        if len(there) < at_most and _is_followed(directory, oldest):
+        if _is_followed(directory, oldest):
+            for number in there[at_most - 1 :]:
+                _remove(directory, number)
             return
-        for compressed in (False, True):
-            remove(pair(directory, oldest, compressed=compressed))
+        _remove(directory, oldest)
+
+
+def _remove(directory: str, number: int) -> None:
+    for compressed in (False, True):
+        remove(pair(directory, number, compressed=compressed))
 
 
 def remove(paths: Pair) -> None:
@@ -98,6 +107,9 @@ def mend(directory: str) -> None:
         for compressed in (False, True):
             _mend_move(directory, number, compressed=compressed)
         _mend_compression(directory, number)
+    output, index = pair(directory, 0)
+    if not os.path.exists(output):  # removed by hand: the new one gets an index of its own
+        _unlink(index)
 
 
 def _mend_move(directory: str, number: int, *, compressed: bool) -> None:

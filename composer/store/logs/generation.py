@@ -73,6 +73,7 @@ class Generation:
     output: Content
     index: Content
     identity: tuple[int, int]  # device and inode of the index, of the plain one where it is compressed
+    number: int = 0  # of rotations it had seen when it was opened
     position: int = 0  # number of the next block
     offset: int = 0  # where in `output` that block should be
     spans: list[Span] | None = None  # the only blocks that are wanted of those there were

@@ -101,14 +101,13 @@ class LogReader:
         read = self.generations
         self.generations = _open_consistently(_path(self.descriptor), follows=self.follows)
         # a number may be another's once its file is gone; not while that is held, so the last one like it is it
-        for number in range(len(self.generations) - 1, -1, -1):
-            if read and self.generations[number].identity == read[-1].identity:
-                _close(self.generations[: number + 1])
-                del self.generations[: number + 1]
+        for place in range(len(self.generations) - 1, -1, -1):
+            if read and self.generations[place].identity == read[-1].identity:
+                numbers = [generation.number for generation in self.generations[place : place + 2]]
+                _close_some(self.generations, place + 1)
+                if len(numbers) == 2 and numbers[0] - numbers[1] > 1:
+                    yield Lines(read[-1].modified_ns(), STDERR, _MISSED, notice=True)
                 break
-        else:
-            if read and len(self.generations) > 1 and os.fstat(read[-1].index.descriptor).st_nlink == 0:
-                yield Lines(read[-1].modified_ns(), STDERR, _MISSED, notice=True)
         _close(read)
 
     def _seek_times(self, selection: Selection) -> None:
@@ -172,13 +171,14 @@ def merge(logs: Iterable[tuple[str, Iterable[Lines]]]) -> Iterator[tuple[str, Li
 
 def _open_consistently(directory: str, *, follows: bool = False) -> list[Generation]:
     """All pairs there are, oldest first, none twice and none left out by a rotation in between."""
+    index = files.pair(directory, 0)[1]
     for attempt in range(_TRIES):  # in the end take it as a crash may have left it
+        before = files.identity(index)
         generations = _open_generations(directory, is_last_try=attempt == _TRIES - 1)
         if generations is None:
             continue
-        newest = files.identity(files.pair(directory, 0)[1])
-        # the same newest pair before and after: nothing was renamed while the others were opened
-        if newest is None or (generations and newest == generations[-1].identity) or attempt == _TRIES - 1:
+        newest = files.identity(index)
+        if _are_settled(generations, before, newest) or attempt == _TRIES - 1:
             if generations and follows:
                 files.follow(generations[-1].index.descriptor)
                 if os.fstat(generations[-1].index.descriptor).st_nlink == 0 and newest is not None:
@@ -189,14 +189,30 @@ def _open_consistently(directory: str, *, follows: bool = False) -> list[Generat
     return []
 
 
+def _are_settled(generations: list[Generation], before: tuple[int, int] | None, newest: tuple[int, int] | None) -> bool:
+    """Whether no rotation has moved anything while these were opened: it moves the oldest first and the newest last.
+
+    One that has ended has changed the newest. One that is under way has moved a pair from a number already looked at
+    to one looked at later, so that it was opened twice.
+    """
+    if before != newest or (newest is not None and not (generations and generations[-1].identity == newest)):
+        return False
+    # an inode may be another's by the time its file is compressed; not with the same time of change
+    return len({(one.identity, one.modified_ns()) for one in generations}) == len(generations)
+
+
 def _open_generations(directory: str, *, is_last_try: bool) -> list[Generation] | None:
     """The pairs, None where one was being moved. An output that stays without an index is read without."""
+    # The newest first, then what else there is: whatever is moved from now on is seen by the newest's identity.
+    newest = Generation.open(directory, 0)
+    generations = [newest] if newest else []
     try:
         numbers = files.numbers(directory)
     except FileNotFoundError:
-        return []
-    generations: list[Generation] = []
-    for number in reversed(numbers):
+        return generations
+    for number in numbers:
+        if number == 0 and newest:
+            continue
         generation = Generation.open(directory, number)
         if generation is None and is_last_try:
             torn = number - 1 not in numbers  # then the index left behind is this one's
@@ -205,14 +221,19 @@ def _open_generations(directory: str, *, is_last_try: bool) -> list[Generation] 
             _close(generations)
             return None
         if generation is not None:
+            generation.number = number
             generations.append(generation)
-    return generations
+    return generations[::-1]
 
 
 def _close(generations: list[Generation]) -> None:
-    for generation in generations:
+    _close_some(generations, len(generations))
+
+
+def _close_some(generations: list[Generation], count: int) -> None:
+    for generation in generations[:count]:
         generation.close()
-    generations.clear()
+    del generations[:count]
 
 
 def _path(descriptor: int) -> str:
