@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # boots a kernel that has cgroup v2 alone and runs a command in it; not needed where the host has cgroup v2 itself
 V2_RUNNER ?= ../shared/cgroup-v2/run-in-v2
 
-.PHONY: up test check pytest test-v2 schema packages clean
+.PHONY: up test check pytest test-v2 fuzz bench-load schema packages clean
 
 up: $(VENV)/.installed
 	$(BIN)/pycompose up -f compose.example.yaml
@@ -23,6 +23,13 @@ pytest: $(VENV)/.tested
 
 test-v2: $(VENV)/.tested
 	V2_RUNNER=$(V2_RUNNER) tests/v2/run
+
+# any input is answered with a project or with problems: TARGET is compose, env, template or values
+SECONDS ?= 60
+TARGET ?= compose
+fuzz: $(VENV)/.tested
+	$(BIN)/pip install -q --disable-pip-version-check 'atheris>=2.3'
+	$(BIN)/python -m tests.loader.fuzz $(TARGET) $(SECONDS)
 
 # after a change of the model or of a short form: the schema that editors use
 schema: $(VENV)/.tested

@@ -19,10 +19,11 @@ from composer.loader.nearest import did_you_mean
 from composer.loader.parse import parse
 from composer.loader.paths import absolute, with_absolute_paths
 from composer.loader.problems import Fatal, Place, Problem, Problems
-from composer.loader.tree import Mapping, Node, Scalar, Sequence, is_null, plain
+from composer.loader.tree import Mapping, Node, Scalar, Sequence, is_null, mapping_at, plain
 from composer.model.scalars import shown
 
 MAX_INCLUDES = 200
+MAX_SERVICES = 5_000
 _INCLUDE_KEYS = ("path", "project_directory", "env_file")
 
 
@@ -51,6 +52,7 @@ class Assembly:
                 layer = self._with_includes(layer, path, sources, (*chain, path))
                 layer = Extends(self, path, sources.environment).resolved(layer)
                 merged = layer if merged is None else _mapping(merge(merged, layer, problems=self.problems))
+                self._refuse_crowds(merged)
         if merged is None:
             place = Place(self.files.shown(sources.files[0]), 1, 1, 1, 1)
             raise Fatal(Problem(Code.EMPTY_FILE, "the Compose file is empty", place, hint='begin with "services:"'))
@@ -65,8 +67,16 @@ class Assembly:
         for document in self.documents(path):
             if self.interpolates:
                 document = _mapping(interpolate(document, environment.get, problems=self.problems))
+            self._refuse_crowds(document)
             layers.append(_mapping(long_form(document, problems=self.problems)))
         return layers
+
+    def _refuse_crowds(self, tree: Mapping) -> None:
+        services = mapping_at(tree, "services")
+        if services is not None and len(services.entries) > MAX_SERVICES:
+            message = f"more than {MAX_SERVICES} services"
+            at = tree.key_place("services")
+            raise Fatal(Problem(Code.TOO_LARGE, message, at, ("services",), "make several projects of them"))
 
     def documents(self, path: str) -> list[Mapping]:
         """The documents of a file as they are written; an empty one says nothing."""

@@ -15,7 +15,7 @@ from composer.loader.merge import merge
 from composer.loader.nearest import did_you_mean
 from composer.loader.paths import absolute, with_absolute_paths
 from composer.loader.problems import Path, Place, Problems
-from composer.loader.tree import Mapping, Node, Scalar, child, mapping_at, place_of_key
+from composer.loader.tree import Mapping, Node, Scalar, child, mapping_at, place_of_key, size
 
 MAX_CHAIN = 100
 
@@ -75,7 +75,9 @@ class Extends:
         base = self._base(name, extends, file, (*chain, link))
         if base is None:
             return own
-        return merge(base, own, problems=self.source.problems, path=("services", name))
+        merged = merge(base, own, problems=self.source.problems, path=("services", name))
+        self.source.problems.grow(size(merged), at=extends.place)
+        return merged
 
     def _base(self, name: str, extends: Node, file: _Base, chain: tuple[tuple[str, str], ...]) -> Node | None:
         wanted, other = self._read(name, extends)

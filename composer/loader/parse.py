@@ -19,11 +19,9 @@ from yaml import events
 from composer.loader.codes import Code
 from composer.loader.dialect import resolve
 from composer.loader.files import MAX_BYTES
-from composer.loader.problems import Fatal, Place, Problem, Problems
+from composer.loader.problems import MAX_NODES, Fatal, Place, Problem, Problems
 from composer.loader.syntax import MAX_DEPTH, TOO_DEEP, explained
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, Tag
-
-MAX_NODES = 100_000
 
 _Loader: type[yaml.Loader | yaml.CLoader] = getattr(yaml, "CLoader", yaml.Loader)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")

@@ -95,6 +95,7 @@ class Fatal(Exception):
 
 
 MAX_ERRORS = 100
+MAX_NODES = 100_000
 
 
 @dataclass(slots=True)
@@ -103,11 +104,13 @@ class Problems:
 
     Of a value whose template is unreadable nothing else is told: nobody knows what it would have been.
 
-    After MAX_ERRORS the file is something else than was thought, and looking for more would only take time.
+    After MAX_ERRORS the file is something else than was thought, and looking for more would only take time. `grown` are
+    nodes that nobody wrote: what short forms and `extends` made out of a few characters.
     """
 
     known: dict[object, Problem] = field(default_factory=dict)
     unreadable: set[Place] = field(default_factory=set)
+    grown: int = 0
 
     def error(
         self, code: Code, message: str, *, at: Place | None = None, path: Path = (), hint: str | None = None
@@ -129,6 +132,13 @@ class Problems:
         if len(self.errors) > MAX_ERRORS:
             message = f"more than {MAX_ERRORS} mistakes: the rest is not looked at"
             raise Fatal(Problem(Code.TOO_MANY_MISTAKES, message, problem.place))
+
+    def grow(self, nodes: int, *, at: Place) -> None:
+        """Count nodes that were made rather than written. Raises Fatal before they take all memory."""
+        self.grown += nodes
+        if self.grown > MAX_NODES:
+            message = f"more than {MAX_NODES} nodes, ranges of ports and extended services written out"
+            raise Fatal(Problem(Code.TOO_LARGE, message, at, hint="publish fewer ports, or extend a smaller service"))
 
     @property
     def errors(self) -> tuple[Problem, ...]:

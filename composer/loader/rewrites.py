@@ -29,6 +29,7 @@ def words(node: Node, spot: Spot) -> Node:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         return node
     read = spot.read(node, short.words) or []
+    spot.problems.grow(len(read), at=node.place)
     return replace(grown(read, node.place), tag=node.tag)
 
 
@@ -149,11 +150,17 @@ def each(reader: Callable[[str], list[dict[str, Any]] | dict[str, Any]]) -> Rewr
             if not isinstance(item, Scalar):
                 items.append(item)
             elif item.value not in seen and (read := spot.inner(index).read(_as_text(item), reader)) is not None:
-                items += [grown(long, item.place) for long in (read if isinstance(read, list) else [read])]
+                several = read if isinstance(read, list) else [read]
+                if len(several) > 1:
+                    spot.problems.grow(_NODES_OF_A_PORT * len(several), at=item.place)
+                items += [grown(long, item.place) for long in several]
             seen.add(item.value if isinstance(item, Scalar) else None)  # what is said twice is meant once
         return replace(node, items=tuple(items))
 
     return rewrite
+
+
+_NODES_OF_A_PORT = 5  # only ranges of ports become several
 
 
 def _as_text(item: Scalar) -> Scalar:

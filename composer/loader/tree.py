@@ -64,6 +64,17 @@ class Mapping:
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
+def size(node: Node) -> int:
+    """How many nodes there are, shared ones each time."""
+    match node:
+        case Scalar():
+            return 1
+        case Sequence(items=items):
+            return 1 + sum(map(size, items))
+        case Mapping(entries=entries):
+            return 1 + sum(map(size, entries.values()))
+
+
 def plain(node: Node) -> Any:
     """The tree as dicts, lists and scalars."""
     match node:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,8 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from composer.errors import InvalidFile, PycomposeError
+from composer.loader.codes import Code
 from composer.loader.pipeline import load
+from composer.loader.problems import Problem
 from composer.loader.request import LoadRequest
+from tests.loader.bombs import BOMBS
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"a{level}: &a{level} [{','.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 11)
@@ -139,6 +145,42 @@ def test_a_megabyte_of_junk_is_answered_soon(junk: str) -> None:
     began = time.thread_time()
     answer(junk)
     assert time.thread_time() - began < 10
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_nothing_takes_much_memory(name: str) -> None:
+    """64 MB beyond what the imports take, for any input up to 1 MB; measured in a process of its own."""
+    assert len(BOMBS[name]) <= 1_000_100
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.loader.bombs", name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        preexec_fn=_capped,
+        cwd=Path(__file__).parents[2],
+    )
+    assert int(done.stdout) < 64 * 1024
+
+
+def _capped() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (512 * 2**20, 512 * 2**20))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOMBS["port ranges"], "ranges of ports and extended services written out"),
+        (BOMBS["extends"], "ranges of ports and extended services written out"),
+        (BOMBS["too many services"], "more than 5000 services"),
+    ],
+)
+def test_what_grows_without_end_is_refused(text: str, says: str) -> None:
+    with pytest.raises(InvalidFile) as refusal:
+        load(LoadRequest(cwd="/nonexistent", files=("-",), stdin=io.StringIO(text), project_name="p"))
+    problem = refusal.value.problems[-1]
+    assert isinstance(problem, Problem)
+    assert (problem.code, says in problem.message) == (Code.TOO_LARGE, True)
 
 
 def test_a_megabyte_of_services_loads(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from composer.loader.parse import MAX_NODES, parse
-from composer.loader.problems import Fatal, Problems
+from composer.loader.parse import parse
+from composer.loader.problems import MAX_NODES, Fatal, Problems
 from composer.loader.tree import Mapping, Node, at, plain
 
 
