@@ -31,6 +31,10 @@ fuzz: $(VENV)/.tested
 	$(BIN)/pip install -q --disable-pip-version-check 'atheris>=2.3'
 	$(BIN)/python -m tests.loader.fuzz $(TARGET) $(SECONDS)
 
+# what loading costs, beside PyYAML and an empty Python; ratios of one run
+bench-load: $(VENV)/.tested
+	$(BIN)/python benchmarks/load.py
+
 # after a change of the model or of a short form: the schema that editors use
 schema: $(VENV)/.tested
 	$(BIN)/python -m tests.loader.generate_schema

@@ -81,7 +81,8 @@ def _rewritten(node: Node, branch: _Branch, spot: Spot) -> Node:
         case Sequence() if "*" in branch.steps:
             inner = branch.steps["*"]
             items = tuple(_rewritten(item, inner, spot.inner(index)) for index, item in enumerate(node.items))
-            return replace(node, items=items)
+            unchanged = all(new is old for new, old in zip(items, node.items, strict=True))
+            return node if unchanged else replace(node, items=items)
         case _:
             return node
 
