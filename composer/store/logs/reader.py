@@ -178,7 +178,13 @@ def _open_consistently(directory: str, *, follows: bool = False) -> list[Generat
         if generations is None:
             continue
         newest = files.identity(index)
-        if _are_settled(generations, before, newest) or attempt == _TRIES - 1:
+        is_gap_believed = attempt >= _TRIES // 2  # a rotation that is under way has one as well, for a moment
+        is_settled = (
+            _are_settled(generations, before, newest)
+            and (is_gap_believed or _are_gapless(generations))
+            and _are_all(generations, directory)
+        )
+        if is_settled or attempt == _TRIES - 1:
             if generations and follows:
                 files.follow(generations[-1].index.descriptor)
                 if os.fstat(generations[-1].index.descriptor).st_nlink == 0 and newest is not None:
@@ -199,6 +205,18 @@ def _are_settled(generations: list[Generation], before: tuple[int, int] | None, 
         return False
     # an inode may be another's by the time its file is compressed; not with the same time of change
     return len({(one.identity, one.modified_ns()) for one in generations}) == len(generations)
+
+
+def _are_gapless(generations: list[Generation]) -> bool:
+    return all(older.number == newer.number + 1 for older, newer in itertools.pairwise(generations))
+
+
+def _are_all(generations: list[Generation], directory: str) -> bool:
+    """What is renamed while a directory is listed may be left out of the list (readdir(3)): a second look."""
+    try:
+        return files.numbers(directory) == [generation.number for generation in reversed(generations)]
+    except FileNotFoundError:
+        return not generations
 
 
 def _open_generations(directory: str, *, is_last_try: bool) -> list[Generation] | None:
