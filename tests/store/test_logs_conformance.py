@@ -144,6 +144,18 @@ def test_a_clock_that_never_stops_jumping_is_searched_all_the_same(tmp_path: Pat
         assert text(tmp_path, since_ns=low, until_ns=high) == lines_of(within)
 
 
+def test_what_comes_while_the_last_lines_are_looked_for_is_not_among_them(tmp_path: Path) -> None:
+    policy = LogPolicy(max_size=14, max_file=9)
+    write(tmp_path, *numbered(range(5)), policy=policy)
+    reader = LogReader.open(str(tmp_path), follows=True)
+    log = reader.lines(Selection(tail=3))
+    first = next(log)
+    write(tmp_path, *numbered(range(5, 7)), policy=policy)
+    assert first.data + b"".join(lines.data for lines in log) == lines_of([2, 3, 4])
+    assert b"".join(lines.data for lines in reader.more()) == lines_of([5, 6])
+    reader.close()
+
+
 # ---- seeking --------------------------------------------------------------------------------------------------------
 
 

@@ -76,7 +76,8 @@ class Generation:
     number: int = 0  # of rotations it had seen when it was opened
     position: int = 0  # number of the next block
     offset: int = 0  # where in `output` that block should be
-    spans: list[Span] | None = None  # the only blocks that are wanted of those there were
+    spans: list[Span] | None = None  # the only blocks that are wanted of the first `bound`
+    bound: int = 0
 
     @classmethod
     def open(cls, directory: str, number: int) -> Generation | None:
@@ -131,6 +132,10 @@ class Generation:
         """Leave out what there is."""
         self.position, self.offset, self.spans = self.count(), self.output.size(), None
 
+    def want(self, spans: list[Span], *, count: int) -> None:
+        """Have `blocks` leave out all but these of the first `count`; what comes later is for the next time."""
+        self.spans, self.bound = spans, count
+
     def block_at(self, position: int) -> Block:
         """Block number `position`, or the nearest readable one after it; beyond the end an empty one."""
         size, amount = self.output.size(), 1
@@ -173,11 +178,11 @@ class Generation:
             self.position = 0
         if self.offset > self.output.size():  # ... or the output
             self.offset = 0
-        spans, self.spans = self.spans, None
-        for first, end in spans or ():
-            self.seek(first)
-            yield from self._spoken(end)
-        if spans is not None:
+        if self.spans is not None:
+            spans, self.spans, limit = self.spans, None, min(self.bound, limit)
+            for first, end in spans:
+                self.seek(first)
+                yield from self._spoken(end)
             self.seek(limit)
         yield from self._spoken(limit)
         yield from self._unspoken(waits=waits)

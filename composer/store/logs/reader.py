@@ -114,7 +114,8 @@ class LogReader:
         if selection.since_ns is not None or selection.until_ns is not None:
             for generation in self.generations:
                 with suppress(DamagedFile):  # told when it is read
-                    generation.spans = generation.within(selection.since_ns, selection.until_ns)
+                    count = generation.count()
+                    generation.want(generation.within(selection.since_ns, selection.until_ns), count=count)
 
     def _seek_tail(self, tail: int) -> int:
         """Skip to a place before the last `tail` lines; answer how many lines from there are too many."""
@@ -122,15 +123,16 @@ class LogReader:
         wanted = tail + 2 if tail else 0
         found = len(self._unfinished_streams()) if tail else 0
         for generation in reversed(self.generations):
-            if found >= wanted:
-                generation.seek(generation.count())
-                continue
+            first = count = generation.count()
             with suppress(DamagedFile):
-                for number, block in generation.backwards():
+                for number, block in generation.backwards() if found < wanted else ():
+                    first = min(first, number)
                     found += generation.newlines(block)
                     if found >= wanted:
-                        generation.seek(number)
                         break
+                else:
+                    first = 0 if found < wanted else count
+            generation.want([(first, count)], count=count)
         return max(0, found - tail) if tail else 0
 
     def _unfinished_streams(self) -> set[int]:
