@@ -51,6 +51,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/.tested: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[oracle]' || echo "docker compose is not to be had: not compared with"
 	touch $@ $(VENV)/.installed
 
 clean:

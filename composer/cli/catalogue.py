@@ -41,4 +41,6 @@ GROUPS: dict[str, dict[str, str]] = {
     },
 }
 
+OTHER_NAMES = {"convert": "config"}  # what docker compose calls a command as well
+
 COMMANDS: dict[str, str] = {name: summary for group in GROUPS.values() for name, summary in group.items()}

@@ -26,9 +26,27 @@ from composer.model.project import Project
 from composer.spec.desired import Desired
 
 
-def loaded(call: Invocation, *, services: tuple[str, ...] = (), interpolate: bool = True) -> Loaded:
+def loaded(
+    call: Invocation,
+    *,
+    services: tuple[str, ...] = (),
+    require_rootfs: bool = True,
+    normalize: bool = True,
+    resolve_paths: bool = True,
+    resolve_environment: bool = True,
+    consistency: bool = True,
+) -> Loaded:
     """What the files say; warnings are printed. Raises InvalidFile with all mistakes, FileNotFound, NoSuchThing."""
-    request = replace(load_request(call), services=services, stdin=sys.stdin, interpolate=interpolate)
+    request = replace(
+        load_request(call),
+        services=services,
+        stdin=sys.stdin,
+        require_rootfs=require_rootfs,
+        normalize=normalize,
+        resolve_paths=resolve_paths,
+        resolve_environment=resolve_environment,
+        consistency=consistency,
+    )
     found = load(request)
     for warning in found.warnings:
         print(problems.warned(warning, call.console), file=sys.stderr)

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from composer import errors
-from composer.cli.catalogue import COMMANDS
+from composer.cli.catalogue import COMMANDS, OTHER_NAMES
 from composer.cli.invocation import Console, Invocation, invocation
 from composer.cli.options import GLOBAL, Command
 from composer.cli.parse import Arguments, parse, split
@@ -64,6 +64,7 @@ def _open_streams() -> None:
 
 def load_command(name: str) -> CommandModule:
     """The module of a command. Raises UsageError where there is none."""
+    name = OTHER_NAMES.get(name, name)
     if name not in COMMANDS:
         from composer.loader.nearest import did_you_mean
 

@@ -41,6 +41,7 @@ class Assembly:
     files: Files
     problems: Problems
     interpolates: bool = True
+    resolves_paths: bool = True
     included: int = field(default=0, init=False)
     parsed: dict[str, list[Mapping]] = field(default_factory=dict, init=False)
 
@@ -56,6 +57,8 @@ class Assembly:
         if merged is None:
             place = Place(self.files.shown(sources.files[0]), 1, 1, 1, 1)
             raise Fatal(Problem(Code.EMPTY_FILE, "the Compose file is empty", place, hint='begin with "services:"'))
+        if not self.resolves_paths:
+            return _mapping(settled(merged))
         located = with_absolute_paths(
             settled(merged), directory=sources.directory, environment=sources.environment, problems=self.problems
         )
@@ -68,7 +71,7 @@ class Assembly:
             if self.interpolates:
                 document = _mapping(interpolate(document, environment.get, problems=self.problems))
             self._refuse_crowds(document)
-            layers.append(_mapping(long_form(document, problems=self.problems)))
+            layers.append(_mapping(long_form(document, problems=self.problems, literal=not self.interpolates)))
         return layers
 
     def _refuse_crowds(self, tree: Mapping) -> None:

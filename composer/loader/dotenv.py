@@ -9,11 +9,11 @@ Quoted values may span lines. Format `raw` takes what follows the `=` to the let
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from composer.loader.codes import Code
-from composer.loader.problems import Place, Problem
+from composer.loader.problems import Place, Problem, Severity
 from composer.loader.template import BadTemplate, Lookup, parse_template, substitute
 
 _KEY = re.compile(r"(?:export[ \t]+)?([^=:\n]*)(?:([=:])|(?=\n)|$)")
@@ -44,20 +44,26 @@ class BadEnvFile(ValueError):
         self.problem = problem
 
 
-def parse_env(text: str, *, file: str, lookup: Lookup, warn: Callable[[Problem], None]) -> dict[str, str]:
-    """The variables of a file in order. `lookup` answers before the values read so far do."""
-    reader = _Reader(text.removeprefix("\ufeff").replace("\r\n", "\n"), file, lookup, warn)
+def parse_env(
+    text: str, *, file: str, lookup: Lookup, warn: Callable[[Problem], None], earlier: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The variables of a file in order. `lookup` answers first, then the values read so far, then `earlier` files."""
+    reader = _Reader(text.removeprefix("\ufeff").replace("\r\n", "\n"), file, lookup, warn, earlier or {})
     reader.read()
     return reader.values
 
 
-def parse_raw_env(text: str, *, lookup: Lookup) -> dict[str, str]:
+def parse_raw_env(text: str, *, file: str, lookup: Lookup) -> dict[str, str]:
     """Format `raw`: KEY=VALUE, verbatim."""
     values: dict[str, str] = {}
-    for line in text.removeprefix("\ufeff").splitlines():
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         key, equals, value = line.partition("=")
         if not key.strip() or key.lstrip().startswith("#"):
             continue
+        if re.search(r"\s", key.strip() if not equals else key.lstrip()):
+            place = Place(file, number, 1, number, len(key) + 1)
+            message = f'the name "{key}" contains a space'
+            raise BadEnvFile(Problem(Code.ENV_FILE_SYNTAX, message, place, hint="write NAME=value"))
         inherited = value if equals else lookup(key.strip())
         if inherited is not None:
             values[key.strip()] = inherited
@@ -70,6 +76,7 @@ class _Reader:
     file: str
     lookup: Lookup
     warn: Callable[[Problem], None]
+    earlier: Mapping[str, str]
     position: int = 0
     values: dict[str, str] = field(default_factory=dict)
 
@@ -142,12 +149,14 @@ class _Reader:
 
     def _known(self, name: str) -> str | None:
         value = self.lookup(name)
-        return self.values.get(name) if value is None else value
+        if value is None:
+            value = self.values.get(name)
+        return self.earlier.get(name) if value is None else value
 
     def _unset(self, name: str) -> None:
         message = f'the variable "{name}" is not set; an empty text is used'
         hint = "quote the value with ' where $ is meant literally"
-        self.warn(Problem(Code.UNSET_VARIABLE, message, self._place(), hint=hint))
+        self.warn(Problem(Code.UNSET_VARIABLE, message, self._place(), hint=hint, severity=Severity.WARNING))
 
     def _bad(self, message: str, *, hint: str | None) -> BadEnvFile:
         return BadEnvFile(Problem(Code.ENV_FILE_SYNTAX, message, self._place(), hint=hint))

@@ -53,9 +53,8 @@ def read_env_files(
     values: dict[str, str] = {}
     for path in paths:
         text = files.text(path, what="the env file")
-        known = {**values, **outer}
         try:
-            values |= parse_env(text, file=files.shown(path), lookup=known.get, warn=problems.add)
+            values |= parse_env(text, file=files.shown(path), lookup=outer.get, earlier=values, warn=problems.add)
         except BadEnvFile as error:
             problems.add(error.problem)
     return values

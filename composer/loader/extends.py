@@ -27,6 +27,7 @@ class Layers(Protocol):
 
     files: Files
     problems: Problems
+    resolves_paths: bool
 
     def layers(self, path: str, *, environment: Table[str, str]) -> list[Mapping]: ...
 
@@ -91,7 +92,9 @@ class Extends:
             self._tell_missing(name, wanted, target, source)
             return None
         base = self._service(target, source, chain=chain)
-        return base if source.path == self.path else self._located(base, target, source)
+        return (
+            base if source.path == self.path or not self.source.resolves_paths else self._located(base, target, source)
+        )
 
     def _read(self, name: str, extends: Node) -> tuple[Scalar | None, Scalar | None]:
         """The nodes that name the service and the file."""

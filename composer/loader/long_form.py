@@ -7,11 +7,11 @@ exception per place. No defaults are filled in here, or a later file could not t
 from __future__ import annotations
 
 from composer.loader import rewrites, short
-from composer.loader.places import Places, Rewrite, Spot
+from composer.loader.places import Places, Rewrite, Spot, for_jobs
 from composer.loader.problems import Problems
 from composer.loader.tree import Node
 
-_FILE_REFERENCE = rewrites.each_wrapped("source")
+_FILE_REFERENCE = rewrites.items_wrapped("source")
 
 PLACES: dict[str, Rewrite] = {
     "include": rewrites.items_wrapped("path"),
@@ -39,8 +39,8 @@ PLACES: dict[str, Rewrite] = {
     "services.*.develop.watch.*.ignore": rewrites.one_or_list,
     "services.*.develop.watch.*.include": rewrites.one_or_list,
     "services.*.devices": rewrites.each(short.device),
-    "services.*.dns": rewrites.one_or_list,
-    "services.*.dns_search": rewrites.one_or_list,
+    "services.*.dns": rewrites.one_or_unique,
+    "services.*.dns_search": rewrites.one_or_unique,
     "services.*.entrypoint": rewrites.words,
     "services.*.env_file": rewrites.each_wrapped("path"),
     "services.*.environment": rewrites.pairs,
@@ -50,21 +50,22 @@ PLACES: dict[str, Rewrite] = {
     "services.*.gpus.*.count": rewrites.all_counted,
     "services.*.gpus.*.options": rewrites.pairs,
     "services.*.healthcheck.test": rewrites.test,
-    "services.*.label_file": rewrites.one_or_list,
+    "services.*.label_file": rewrites.one_or_unique,
     "services.*.labels": rewrites.labels,
     "services.*.logging.options": rewrites.log_options,
     "services.*.models": rewrites.attachments,
     "services.*.networks": rewrites.attachments,
-    "services.*.ports": rewrites.each(short.ports),
+    "services.*.ports": rewrites.ports,
     "services.*.post_start.*.command": rewrites.words,
     "services.*.post_start.*.environment": rewrites.pairs,
     "services.*.pre_start.*.command": rewrites.words,
     "services.*.pre_start.*.environment": rewrites.pairs,
     "services.*.pre_stop.*.command": rewrites.words,
     "services.*.pre_stop.*.environment": rewrites.pairs,
+    "services.*.provider.options.*": rewrites.one_or_list,
     "services.*.secrets": _FILE_REFERENCE,
     "services.*.sysctls": rewrites.labels,
-    "services.*.tmpfs": rewrites.one_or_list,
+    "services.*.tmpfs": rewrites.one_or_unique,
     "services.*.ulimits.*": rewrites.wrapped("soft", "hard"),
     "services.*.volumes": rewrites.each(short.volume),
     "services.*.volumes.*.volume.labels": rewrites.labels,
@@ -79,8 +80,25 @@ PLACES: dict[str, Rewrite] = {
 }
 
 
-_TABLE = Places(PLACES)
+_ONCE = (  # lists in which nothing is meant twice
+    "services.*.cap_add",
+    "services.*.cap_drop",
+    "services.*.device_cgroup_rules",
+    "services.*.dns_opt",
+    "services.*.expose",
+    "services.*.external_links",
+    "services.*.group_add",
+    "services.*.links",
+    "services.*.profiles",
+    "services.*.security_opt",
+    "services.*.volumes_from",
+)
+_TABLE = Places(
+    for_jobs(PLACES | dict.fromkeys(_ONCE, rewrites.unique))
+    | {"jobs.*.triggers.schedule": rewrites.items_wrapped("cron")}
+)
 
 
-def long_form(node: Node, *, problems: Problems) -> Node:
-    return _TABLE.rewritten(node, Spot((), problems))
+def long_form(node: Node, *, problems: Problems, literal: bool = False) -> Node:
+    """`literal`: variables are still in the values; short forms that have some stay as they are."""
+    return _TABLE.rewritten(node, Spot((), problems, literal))

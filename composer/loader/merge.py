@@ -32,9 +32,13 @@ def _by(*keys: str) -> Identity:
     return identity
 
 
-def _port(item: Node) -> object:
+def port_identity(item: Node) -> object:
+    """A port is the same where all of this is; what is not said is docker compose's default."""
+    if not isinstance(item, Mapping):
+        return id(item)
     found = (child(item, key) for key in ("host_ip", "published", "target", "protocol"))
-    return tuple(str(plain(node)) if node is not None else "" for node in found)
+    parts = (str(plain(node)) if node is not None else "" for node in found)
+    return tuple(part or default for part, default in zip(parts, ("", "", "", "tcp"), strict=True))
 
 
 _REPLACED = frozenset(
@@ -50,7 +54,7 @@ _IDENTITIES: dict[tuple[str, ...], Identity] = {
     ("services", "*", "secrets"): _by("target", "source"),
     ("services", "*", "configs"): _by("target", "source"),
     ("services", "*", "env_file"): _by("path"),
-    ("services", "*", "ports"): _port,
+    ("services", "*", "ports"): port_identity,
 }
 _POOLS = ("networks", "*", "ipam", "config")
 _NULL_COUNTS = frozenset((("services", "*", "environment"), ("services", "*", "build", "args")))
@@ -71,7 +75,7 @@ def merge(base: Node, over: Node, *, problems: Problems, path: Path = ()) -> Nod
         case Sequence(), Sequence() if pattern == _POOLS:
             return _merged_pools(base, over, problems, path)
         case Sequence(), Sequence():
-            return replace(over, items=_united(base.items + over.items, _IDENTITIES.get(pattern, _by_value)))
+            return replace(over, items=united(base.items + over.items, _IDENTITIES.get(pattern, _by_value)))
         case ((Mapping() | Sequence()), _):
             problems.error(
                 Code.MERGE_MISMATCH,
@@ -124,10 +128,10 @@ def _same_driver(base: Mapping, over: Mapping) -> bool:
 
 
 def _by_value(item: Node) -> object:
-    return spelled(item.value) if isinstance(item, Scalar) else id(item)
+    return spelled(item.value) if isinstance(item, Scalar) else plain(item)
 
 
-def _united(items: tuple[Node, ...], identity: Identity) -> tuple[Node, ...]:
+def united(items: tuple[Node, ...], identity: Identity) -> tuple[Node, ...]:
     united: dict[str, Node] = {}
     for item in items:
         united[repr(identity(item))] = item  # a later item takes the place of its equal

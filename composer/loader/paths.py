@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
-from composer.loader.places import Places, Rewrite, Spot
+from composer.loader.places import Places, Rewrite, Spot, for_jobs
 from composer.loader.problems import Problems
 from composer.loader.tree import Mapping, Node, Scalar, child, plain
 
@@ -69,4 +69,4 @@ def with_absolute_paths(node: Node, *, directory: str, environment: Table[str, s
         "configs.*.file": path,
         "secrets.*.file": path,
     }
-    return Places(table).rewritten(node, Spot((), problems))
+    return Places(for_jobs(table)).rewritten(node, Spot((), problems))

@@ -23,9 +23,16 @@ class Spot:
 
     path: Path
     problems: Problems
+    literal: bool = False  # variables are left as they are written, and so is what cannot be read without their values
+
+    def keeps(self, node: Node) -> bool:
+        """Whether a value stays as it is, since its variables are not known."""
+        return self.literal and isinstance(node, Scalar) and isinstance(node.value, str) and "$" in node.value
 
     def inner(self, step: str | int) -> Spot:
-        return Spot((*self.path, step), self.problems)  # replace() is four times as slow, and this is called often
+        return Spot(
+            (*self.path, step), self.problems, self.literal
+        )  # replace() is four times as slow, and this is called often
 
     def read(self, node: Scalar, reader: Callable[[str], T]) -> T | None:
         """What `reader` makes of a text, or None once the problem is told."""
@@ -41,6 +48,12 @@ class Spot:
     def tell(self, node: Node, problem: Unreadable, *, code: Code | None = None) -> None:
         hint = hint_of(problem)
         self.problems.error(code or code_of(problem), problem.message, at=node.place, path=self.path, hint=hint)
+
+
+def for_jobs(table: Table[str, Rewrite]) -> dict[str, Rewrite]:
+    """The table with the places of services repeated for jobs, which say the same things."""
+    of_services = {place: rewrite for place, rewrite in table.items() if place.startswith("services.")}
+    return {**table, **{place.replace("services", "jobs", 1): rewrite for place, rewrite in of_services.items()}}
 
 
 @dataclass(slots=True)

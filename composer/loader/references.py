@@ -135,10 +135,12 @@ class References:
                 yield ("volumes", index, "source"), "volume", volume.source, self.definitions.volumes
         for index, config in enumerate(service.configs):
             yield ("configs", index, "source"), "config", config.source, self.definitions.configs
-        for index, secret in enumerate(service.secrets):
-            yield ("secrets", index, "source"), "secret", secret.source, self.definitions.secrets
         for name in service.models:
             yield ("models", name), "model", name, self.definitions.models
+        for index, secret in enumerate(service.secrets):
+            yield ("secrets", index, "source"), "secret", secret.source, self.definitions.secrets
+        for index, secret in enumerate(service.build.secrets if service.build else ()):
+            yield ("build", "secrets", index, "source"), "secret", secret.source, self.definitions.secrets
 
     def _tell_undefined(self, where: Path, kind: str, name: str, known: frozenset[str]) -> None:
         hint = did_you_mean(name, sorted(known)) or f"{_listed(known - {'default'})}write {name}: beneath {kind}s:"

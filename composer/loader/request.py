@@ -28,6 +28,10 @@ class LoadRequest:
     stdin: TextIO | None = None
     require_rootfs: bool = True
     interpolate: bool = True
+    normalize: bool = True  # write out defaults, full names, implied networks and dependencies
+    resolve_paths: bool = True  # make paths absolute
+    resolve_environment: bool = True  # read env_file, and take names without a value from the environment
+    consistency: bool = True  # check what services say about each other and about definitions
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,19 @@ What is of no shape that belongs there stays as it is; validation says so in its
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from composer.loader import short
 from composer.loader.codes import Code
+from composer.loader.merge import port_identity, united
 from composer.loader.places import Rewrite, Spot
-from composer.loader.tree import Mapping, Node, Scalar, Sequence, grown, is_null, plain
+from composer.loader.shellwords import Words, split_words
+from composer.loader.tree import Mapping, Node, Scalar, Sequence, Tag, grown, is_null, plain
 from composer.model.logging import LogOptions
-from composer.model.scalars import Unreadable, WrongType
+from composer.model.scalars import Unreadable, WrongType, spelled
 
 T = TypeVar("T")
 
@@ -26,11 +29,20 @@ def one_or_list(node: Node, _spot: Spot) -> Node:
 
 
 def words(node: Node, spot: Spot) -> Node:
-    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+    """A command as one text becomes a list of words."""
+    if not isinstance(node, Scalar) or not isinstance(node.value, str) or spot.keeps(node):
         return node
-    read = spot.read(node, short.words) or []
-    spot.problems.grow(len(read), at=node.place)
-    return replace(grown(read, node.place), tag=node.tag)
+    read = spot.read(node, split_words) or Words()
+    spot.problems.grow(len(read.words), at=node.place)
+    if read.unread:
+        message = f'the command ends before "{read.unread}": no shell runs it'
+        hint = f"write {_in_shell(node.value)}"
+        spot.problems.warn(Code.NO_EFFECT, message, at=node.place, path=spot.path, hint=hint)
+    return replace(grown(read.words, node.place), tag=node.tag)
+
+
+def _in_shell(command: str) -> str:
+    return f"[sh, -c, {json.dumps(command, ensure_ascii=False)}], or quote what is meant literally"
 
 
 def test(node: Node, _spot: Spot) -> Node:
@@ -58,7 +70,7 @@ def hosts(node: Node, spot: Spot) -> Node:
     if isinstance(node, Mapping):
         listed = {key: one_or_list(item, spot) for key, item in node.entries.items()}
         return replace(node, entries=listed)
-    if not isinstance(node, Sequence):
+    if not isinstance(node, Sequence) or any(map(spot.keeps, node.items)):
         return node
     found: dict[str, list[Scalar]] = {}
     for index, item in enumerate(node.items):
@@ -72,7 +84,7 @@ def hosts(node: Node, spot: Spot) -> Node:
 def _collected(
     node: Node, spot: Spot, reader: Callable[[str], tuple[str, T]], value: Callable[[T, Scalar], Node]
 ) -> Node:
-    if not isinstance(node, Sequence):
+    if not isinstance(node, Sequence) or any(map(spot.keeps, node.items)):
         return node
     entries: dict[str, Node] = {}
     for index, item in enumerate(node.items):
@@ -104,13 +116,25 @@ def attachments(node: Node, spot: Spot) -> Node:
     return replace(node, entries=said)
 
 
+def unique(node: Node, _spot: Spot) -> Node:
+    """What a list says twice is meant once."""
+    if not isinstance(node, Sequence):
+        return node
+    items = {spelled(item.value) if isinstance(item, Scalar) else repr(plain(item)): item for item in node.items}
+    return node if len(items) == len(node.items) else replace(node, items=tuple(items.values()))
+
+
+def one_or_unique(node: Node, spot: Spot) -> Node:
+    return unique(one_or_list(node, spot), spot)
+
+
 def wrapped(*keys: str) -> Rewrite:
     """A single value becomes a mapping in which each of `keys` has it."""
 
     def rewrite(node: Node, _spot: Spot) -> Node:
         if not isinstance(node, Scalar) or is_null(node):
             return node
-        inner = replace(node)
+        inner = replace(node, tag=Tag.NONE)
         return Mapping(dict.fromkeys(keys, inner), dict.fromkeys(keys, node.place), node.place, node.tag)
 
     return rewrite
@@ -147,7 +171,7 @@ def each(reader: Callable[[str], list[dict[str, Any]] | dict[str, Any]]) -> Rewr
         items: list[Node] = []
         seen: set[object] = set()
         for index, item in enumerate(node.items):
-            if not isinstance(item, Scalar):
+            if not isinstance(item, Scalar) or spot.keeps(item):
                 items.append(item)
             elif item.value not in seen and (read := spot.inner(index).read(_as_text(item), reader)) is not None:
                 several = read if isinstance(read, list) else [read]
@@ -161,6 +185,12 @@ def each(reader: Callable[[str], list[dict[str, Any]] | dict[str, Any]]) -> Rewr
 
 
 _NODES_OF_A_PORT = 5  # only ranges of ports become several
+
+
+def ports(node: Node, spot: Spot) -> Node:
+    """As `each`; one port that is written in two ways is one."""
+    read = each(short.ports)(node, spot)
+    return replace(read, items=united(read.items, port_identity)) if isinstance(read, Sequence) else read
 
 
 def _as_text(item: Scalar) -> Scalar:
@@ -197,7 +227,9 @@ def log_options(node: Node, _spot: Spot) -> Node:
     """Options that are not ours go into a box of their own; which there may be is the driver's business."""
     if not isinstance(node, Mapping):
         return node
-    others = [key for key in node.entries if key not in _LOG_OPTIONS and not key.startswith("x-")]
+    said = {key: Scalar("", item.place) if is_null(item) else item for key, item in node.entries.items()}
+    node = replace(node, entries=said)
+    others = [key for key in said if key not in _LOG_OPTIONS and not key.startswith("x-")]
     if not others:
         return node
     entries = {key: node.entries[key] for key in others}

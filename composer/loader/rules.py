@@ -13,8 +13,10 @@ from typing import TypeAlias
 from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean
 from composer.loader.problems import Path, Severity
+from composer.model.build import WatchAction
 from composer.model.capabilities import CAPABILITIES
 from composer.model.choices import NamespaceKind
+from composer.model.deploy import DeviceRequest
 from composer.model.health import OnUnhealthy
 from composer.model.scalars import size_text, spelled
 from composer.model.service import MAX_REPLICAS, Service
@@ -69,7 +71,7 @@ def _names(service: Service) -> Iterator[Finding]:
 
 def _host_names(service: Service) -> Iterator[Finding]:
     for key, name in (("hostname", service.hostname), ("domainname", service.domainname)):
-        if name is None:
+        if not name:
             continue
         if len(name) > 64 or not all(map(_HOST_LABEL.fullmatch, name.split("."))):
             hint = "use letters, digits and -, at most 64 of them"
@@ -86,7 +88,7 @@ def _working_directory(service: Service) -> Iterator[Finding]:
 
 def _environment_names(service: Service) -> Iterator[Finding]:
     for name, value in service.environment.items():
-        if not name or "=" in name or "\0" in name + value:
+        if not name or "=" in name or "\0" in name + (value or ""):
             yield Finding(
                 Code.BAD_NAME,
                 ("environment", name),
@@ -228,6 +230,44 @@ def _capabilities(service: Service) -> Iterator[Finding]:
                 yield Finding(Code.UNKNOWN_CHOICE, (key, index), f'"{name}" is not a capability', hint)
 
 
+def _build(service: Service) -> Iterator[Finding]:
+    build = service.build
+    if build and build.dockerfile is not None and build.dockerfile_inline is not None:
+        message = "dockerfile and dockerfile_inline exclude each other"
+        yield Finding(Code.CONFLICT, ("build", "dockerfile_inline"), message, "write one of them", of_key=True)
+    if build and build.platforms and service.platform and service.platform not in build.platforms:
+        message = f"the platform {service.platform} is not among those the image is built for"
+        yield Finding(Code.CONFLICT, ("platform",), message, f"write one of {', '.join(build.platforms)}")
+
+
+def _devices(service: Service) -> Iterator[Finding]:
+    reserved = service.deploy.resources.reservations if service.deploy and service.deploy.resources else None
+    requests: list[tuple[Path, DeviceRequest]] = [(("gpus", i), request) for i, request in enumerate(service.gpus)]
+    where: Path = ("deploy", "resources", "reservations", "devices")
+    requests += [((*where, i), request) for i, request in enumerate(reserved.devices if reserved else ())]
+    for path, request in requests:
+        if request.count is not None and request.device_ids:
+            yield Finding(
+                Code.CONFLICT,
+                (*path, "count"),
+                "count and device_ids exclude each other",
+                "write one of them",
+                of_key=True,
+            )
+        if path[0] == "deploy" and not request.capabilities:
+            yield Finding(
+                Code.MISSING_KEY, path, "the devices are not told by what they can do", "write capabilities: [gpu]"
+            )
+
+
+def _watch(service: Service) -> Iterator[Finding]:
+    for index, watch in enumerate(service.develop.watch if service.develop else ()):
+        if watch.target is None and watch.action not in (WatchAction.REBUILD, WatchAction.RESTART):
+            message = f"{watch.action.value} has no target"
+            hint = "write target: and the path in the container"
+            yield Finding(Code.MISSING_KEY, ("develop", "watch", index), message, hint)
+
+
 def _healthcheck(service: Service) -> Iterator[Finding]:
     check = service.healthcheck
     if check is None:
@@ -309,6 +349,9 @@ def _network(service: Service) -> Iterator[Finding]:
 
 _RULES: tuple[Rule, ...] = (
     _names,
+    _build,
+    _devices,
+    _watch,
     _host_names,
     _working_directory,
     _environment_names,

@@ -89,6 +89,13 @@ _READ: dict[object, Schema] = {
     logging.read_log_size: _any(_BYTES, _UNLIMITED),
     scalars.read_microseconds: _any(_whole(0), _DURATION),
     scalars.read_file_mode: _any({"type": "integer", "minimum": 0, "maximum": 0o7777}, _text("(0o)?[0-7]+")),
+    choices.read_pull_policy: _any(
+        _words("always", "never", "missing", "if_not_present", "build", "refresh", "daily", "weekly"),
+        _text("every_([0-9]+[wdhms])+"),
+    ),
+    network.read_published: _any(
+        {"type": "integer", "minimum": 0, "maximum": 65535}, _text("([0-9]+(-[0-9]+)?)?"), _NULL
+    ),
     choices.read_cpuset: _any({"type": "integer", "minimum": 0}, _text("[0-9, -]*")),
     _reader(choices.NetworkMode): _any(_words("none", "host", "bridge"), _text("(service|container):.+")),
     _reader(choices.PidMode): _any(_words("host", "private"), _text("(service|container):.+")),
@@ -98,7 +105,7 @@ _READ: dict[object, Schema] = {
     _reader(choices.UsernsMode): _words("private", "host"),
     network.read_address: _STRING,
     network.read_host_address: _STRING,
-    volume.read_mount_target: _text("/.*"),
+    volume.read_mount_target: _text(r"/.*|\\\\.*"),
 }
 
 _READ_TEXT: dict[type, Schema] = {
@@ -161,10 +168,8 @@ ALSO: dict[str, Schema] = {
             "services.*.build",
             "services.*.build.extra_hosts.*",
             "services.*.build.no_cache_filter",
-            "services.*.build.secrets",
             "services.*.build.secrets.*",
             "services.*.command",
-            "services.*.configs",
             "services.*.configs.*",
             "services.*.devices.*",
             "services.*.develop.watch.*.exec.command",
@@ -182,7 +187,6 @@ ALSO: dict[str, Schema] = {
             "services.*.post_start.*.command",
             "services.*.pre_start.*.command",
             "services.*.pre_stop.*.command",
-            "services.*.secrets",
             "services.*.secrets.*",
             "services.*.tmpfs",
             "services.*.volumes.*",
@@ -211,6 +215,8 @@ ALSO: dict[str, Schema] = {
         _EXTERNAL,
     ),
     "services.*.ports.*": _PORT,
+    "services.*.provider.options.*": _SPELLED,
+    "jobs.*.triggers.schedule.*": _STRING,
 }
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
@@ -255,7 +261,9 @@ def _value(annotation: Any, place: str) -> Schema:
 
 
 def _also(schema: Schema, place: str) -> Schema:
-    return _any(ALSO[place], schema) if place in ALSO else schema
+    of_service = place.replace("jobs.", "services.", 1) if place.startswith("jobs.") else place
+    short = ALSO.get(place) or ALSO.get(of_service)
+    return schema if short is None else _any(short, schema)
 
 
 def _plain(annotation: Any, place: str) -> Schema:
@@ -294,7 +302,7 @@ def _part(part: type[Part], place: str) -> Schema:
     fields = {field.alias or name: field for name, field in part.model_fields.items()}
     written = {key: field for key, field in fields.items() if key in keys_of(part) and key != "*"}
     properties = {key: _value(_annotation(field), f"{place}.{key}") for key, field in written.items()}
-    if part is Service:
+    if issubclass(part, Service):
         properties["x-rootfs"] = properties["rootfs"]
         properties["extends"] = _also(_extends(), f"{place}.extends")
     for key in properties:

@@ -19,6 +19,7 @@ from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, child, is_null, mapping_at, plain
 from composer.model.scalars import spelled
 
+_NOTHING: Table[str, str] = {}  # what the variables in a label file are looked up in, beside the file itself
 _HOOKS = ("pre_start", "post_start", "pre_stop")
 
 
@@ -27,18 +28,22 @@ class ServiceFiles:
     """Fills in the files of all services in a tree; those of inactive services need not be there."""
 
     environment: Table[str, str]
+    directory: str  # what paths are relative to, where they are not absolute
     files: Files
     problems: Problems
 
     def filled(self, root: Mapping, *, active: frozenset[str]) -> Mapping:
-        services = mapping_at(root, "services")
-        if services is None:
-            return root
-        entries = {
-            name: self._service(node, ("services", name), reads=name in active) if isinstance(node, Mapping) else node
-            for name, node in services.entries.items()
-        }
-        return root.having("services", replace(services, entries=entries))
+        for kind in ("services", "jobs"):
+            found = mapping_at(root, kind)
+            if found is not None:
+                entries = {
+                    name: self._service(node, (kind, name), reads=kind == "jobs" or name in active)
+                    if isinstance(node, Mapping)
+                    else node
+                    for name, node in found.entries.items()
+                }
+                root = root.having(kind, replace(found, entries=entries))
+        return root
 
     def _service(self, service: Mapping, path: Path, *, reads: bool) -> Mapping:
         environment = service.entries.get("environment")
@@ -50,9 +55,12 @@ class ServiceFiles:
             values = {**values, **{key: self._inherited(key, node) for key, node in own.entries.items()}}
         if values and (own is not None or environment is None):
             keys = {key: node.place for key, node in values.items()} | (own.keys if own else {})
-            set_values = {key: node for key, node in values.items() if not is_null(node)}
             place = own.place if own else service.place
-            service = service.having("environment", Mapping(set_values, keys, place))
+            service = service.having("environment", Mapping(values, keys, place))
+        if (arguments := mapping_at(service, "build", "args")) is not None and isinstance(
+            build := service.entries["build"], Mapping
+        ):
+            service = service.having("build", build.having("args", self._resolved(arguments)))
         for key in _HOOKS:
             if (hooks := service.entries.get(key)) is not None:
                 service = service.having(key, self._hooks(hooks))
@@ -68,9 +76,12 @@ class ServiceFiles:
         own = mapping_at(hook, "environment")
         if own is None or not isinstance(hook, Mapping):
             return hook
-        values = {key: self._inherited(key, node) for key, node in own.entries.items()}
-        kept = {key: node for key, node in values.items() if not is_null(node)}
-        return hook.having("environment", replace(own, entries=kept))
+        return hook.having("environment", self._resolved(own))
+
+    def _resolved(self, variables: Mapping) -> Mapping:
+        """What has a value, here or where variables come from."""
+        values = {key: self._inherited(key, node) for key, node in variables.entries.items()}
+        return replace(variables, entries={key: node for key, node in values.items() if not is_null(node)})
 
     def _inherited(self, key: str, node: Node) -> Node:
         return Scalar(self.environment.get(key), node.place) if is_null(node) else node
@@ -87,38 +98,43 @@ class ServiceFiles:
         file = child(entry, "path")
         if not isinstance(file, Scalar) or not isinstance(file.value, str):
             return {}
-        if not os.path.isfile(file.value):
+        where = os.path.join(self.directory, file.value)
+        if not os.path.isfile(where):
             self._tell_missing(entry, file, path)
             return {}
         earlier = {key: str(plain(node)) for key, node in before.items()}
-        lookup = ChainMap(dict(self.environment), said, earlier)
-        text = self.files.text(file.value, what="the env file")
+        lookup = ChainMap(dict(self.environment), said)
+        text = self.files.text(where, what="the env file")
         try:
-            values = self._parsed(entry, text, file.value, lookup, path)
+            values = self._parsed(entry, text, where, lookup, earlier, path)
         except BadEnvFile as error:
             self.problems.add(replace(error.problem, path=path))
             return {}
         return {key: Scalar(value, file.place) for key, value in values.items()}
 
-    def _parsed(self, entry: Mapping, text: str, file: str, lookup: Table[str, str], path: Path) -> dict[str, str]:
+    def _parsed(
+        self, entry: Mapping, text: str, file: str, lookup: Table[str, str], earlier: Table[str, str], path: Path
+    ) -> dict[str, str]:
         form = child(entry, "format")
         if form is None or is_null(form):
-            return parse_env(text, file=self.files.shown(file), lookup=lookup.get, warn=self.problems.add)
+            return parse_env(
+                text, file=self.files.shown(file), lookup=lookup.get, earlier=earlier, warn=self.problems.add
+            )
         if plain(form) != "raw":
             guess = did_you_mean(str(plain(form)), ("raw",))
             message = f'"{plain(form)}" is not a format of env_file'
             hint = guess or "write raw, or leave it out"
             self.problems.error(Code.UNKNOWN_CHOICE, message, at=form.place, path=(*path, "format"), hint=hint)
             return {}
-        return parse_raw_env(text, lookup=lookup.get)
+        return parse_raw_env(text, file=self.files.shown(file), lookup=lookup.get)
 
     def _tell_missing(self, entry: Mapping, file: Scalar, path: Path) -> None:
         required = child(entry, "required")
         if required is not None and str(plain(required)).lower() in ("false", "no", "off"):
             return
-        path_shown = self.files.shown(str(file.value))
-        why = _why_no_file(str(file.value))
-        message = f"cannot read the env file {path_shown}: {why}"
+        where = os.path.join(self.directory, str(file.value))
+        why = _why_no_file(where)
+        message = f"cannot read the env file {self.files.shown(where)}: {why}"
         hint = _OPTIONAL if why == _ABSENT else "name a file of variables"
         self.problems.error(Code.MISSING_FILE, message, at=file.place, path=path, hint=hint)
 
@@ -127,7 +143,7 @@ class ServiceFiles:
         node = service.entries["label_file"]
         for index, file in enumerate(node.items if isinstance(node, Sequence) else ()):
             if isinstance(file, Scalar) and isinstance(file.value, str):
-                values |= self._label_file(file, file.value, (*path, "label_file", index))
+                values |= self._label_file(file, os.path.join(self.directory, file.value), (*path, "label_file", index))
         own = mapping_at(service, "labels")
         entries = {**values, **(own.entries if own else {})}
         keys = {key: item.place for key, item in values.items()} | (own.keys if own else {})
@@ -141,7 +157,7 @@ class ServiceFiles:
             return {}
         text = self.files.text(name, what="the label file")
         try:
-            values = parse_env(text, file=self.files.shown(name), lookup=self.environment.get, warn=self.problems.add)
+            values = parse_env(text, file=self.files.shown(name), lookup=_NOTHING.get, warn=self.problems.add)
         except BadEnvFile as error:
             self.problems.add(replace(error.problem, path=path))
             return {}

@@ -16,7 +16,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean, nearest
 from composer.loader.problems import Path, Problems, notation
-from composer.loader.tree import Mapping, Node, Sequence
+from composer.loader.tree import Mapping, Node, Sequence, is_null
+from composer.model.hook import InitHook
+from composer.model.job import Job
 from composer.model.part import EXTENSIONS, Part
 from composer.model.service import Service
 
@@ -42,7 +44,10 @@ def keys_of(part: type[Part]) -> dict[str, Shape | None]:
     return {key: shape for key, shape in keys.items() if key not in _NOT_WRITTEN.get(part, (EXTENSIONS,))}
 
 
-_NOT_WRITTEN: dict[type[Part], tuple[str, ...]] = {Service: (EXTENSIONS, "name")}  # a service's name is its key
+_NOT_WRITTEN: dict[type[Part], tuple[str, ...]] = {
+    Service: (EXTENSIONS, "name"),
+    Job: (EXTENSIONS, "name"),
+}  # a service's name is its key
 
 
 def _shape(annotation: Any) -> Shape | None:
@@ -82,7 +87,12 @@ def _closed_part(node: Mapping, part: type[Part], path: Path, problems: Problems
     entries: dict[str, Node] = {}
     extensions: dict[str, Node] = {}
     for key, value in node.entries.items():
-        if key in known:
+        if key in known and is_null(value) and _needs_value(part, key):
+            message = f"{key} has no value"
+            problems.error(
+                Code.WRONG_TYPE, message, at=node.key_place(key), path=(*path, key), hint=f"write it, or remove {key}"
+            )
+        elif key in known:
             shape = known[key]
             entries[key] = value if shape is None else closed(value, shape, path=(*path, key), problems=problems)
         elif key.startswith("x-"):
@@ -93,6 +103,23 @@ def _closed_part(node: Mapping, part: type[Part], path: Path, problems: Problems
     if extensions:
         entries[EXTENSIONS] = Mapping(extensions, {key: node.key_place(key) for key in extensions}, node.place)
     return replace(node, entries=entries)
+
+
+_NULLABLE: dict[type[Part], frozenset[str]] = {
+    Service: frozenset(("command", "entrypoint", "deploy", "develop", "pid")),
+    Job: frozenset(("command", "entrypoint", "deploy", "develop", "pid")),
+    InitHook: frozenset(("command",)),
+}
+
+
+@cache
+def _optional(part: type[Part]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in part.model_fields.items() if field.default is None)
+
+
+def _needs_value(part: type[Part], key: str) -> bool:
+    """A key may be left out, but hardly one may say nothing: it is a slip, or a text that was to be empty."""
+    return key in _optional(part) and key not in _NULLABLE.get(part, ())
 
 
 def _tell_unknown(node: Mapping, key: str, known: frozenset[str], path: Path, problems: Problems) -> None:

@@ -5,7 +5,6 @@ Text in, long form as plain dicts out; Unreadable where a text is none of its ki
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from composer.model.ports import PortRange
@@ -96,7 +95,7 @@ def _options(options: list[str], is_path: bool) -> Long:
         if option in ("ro", "rw"):
             long["read_only"] = option == "ro"
         elif option in _CONSISTENCIES:
-            long["consistency"] = option
+            pass  # for Docker Desktop's shared file systems; the short form never kept it
         elif option in _PROPAGATIONS:
             own["propagation"] = option
         elif option in ("z", "Z"):
@@ -136,14 +135,6 @@ def host(text: str) -> tuple[str, str]:
     if not name or not address:
         raise Unreadable(f'"{text}" is not a host and its address', hint='write "somehost=10.0.0.1"')
     return name.strip(), address.strip().removeprefix("[").removesuffix("]")
-
-
-def words(text: str) -> list[str]:
-    """A command as a shell splits it; no shell runs it, so nothing is expanded."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        raise Unreadable(f"a quote is not closed in the command: {text}", hint="close it, or write a list") from None
 
 
 def pair(text: str) -> tuple[str, str | None]:

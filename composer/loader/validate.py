@@ -52,7 +52,8 @@ class Validation:
         known = closed(node, Shape(Kind.PART, part), path=path, problems=self.problems)
         return self._read(known, part, path)
 
-    def _read(self, node: Node, part: type[PartType], path: Path) -> PartType:
+    def _read(self, node: Node, part: type[PartType], path: Path) -> PartType | None:
+        """The part, without what is wrong in it; None where it cannot do without."""
         values: dict[str, Any] = _named(path, plain(node))
         try:
             return part.model_validate(values)
@@ -62,7 +63,8 @@ class Validation:
             self._tell(error, node, path)
             self.pruned.add((*path, error["loc"][0]))
         good = {key: value for key, value in values.items() if key not in {error["loc"][0] for error in wrong}}
-        return part.model_validate(good)
+        needed = any(field.is_required() and key not in good for key, field in part.model_fields.items())
+        return None if needed else part.model_validate(good)
 
     def _tell(self, error: ErrorDetails, node: Node, path: Path) -> None:
         inner = error["loc"]
@@ -82,7 +84,7 @@ _SUCH_AS = {"services": "rootfs: and command:", "models": "model:"}
 
 def _named(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """A service's name is its key; of other parts `name` is theirs to say."""
-    return values | {"name": path[1]} if path[0] == "services" else values
+    return values | {"name": path[1]} if path[0] in ("services", "jobs") else values
 
 
 _KINDS = {

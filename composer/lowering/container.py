@@ -34,7 +34,7 @@ def lower(
         rootfs=rootfs.lower(service, host),
         process=process.lower(service, hostname=hostname),
         oneoff=oneoff,
-        init=service.init,
+        init=bool(service.init),
         privileged=service.privileged,
         read_only=service.read_only,
         hostname=hostname if isinstance(spaces.uts, Private) else "",  # a shared one is not ours to change

@@ -41,7 +41,8 @@ def argv(service: Service) -> tuple[str, ...]:
 
 def environment(service: Service, *, hostname: str) -> tuple[tuple[str, str], ...]:
     """The defaults, then the file's variables in its order; a default that the file sets anew keeps its place."""
-    return tuple({**defaults.environment(hostname=hostname, tty=service.tty), **service.environment}.items())
+    said = {**defaults.environment(hostname=hostname, tty=service.tty), **service.environment}
+    return tuple((name, value) for name, value in said.items() if value is not None)
 
 
 def rlimits(service: Service) -> tuple[Rlimit, ...]:

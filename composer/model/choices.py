@@ -192,3 +192,22 @@ def read_cpuset(value: object) -> str:
 
 
 CpuSet = Annotated[str, BeforeValidator(read_cpuset)]
+
+
+_PULL_POLICIES = ("always", "never", "missing", "build", "refresh", "daily", "weekly")
+_EVERY = re.compile(r"every_([0-9]+[wdhms])+")
+
+
+def read_pull_policy(value: object) -> str:
+    """When an image is pulled; `if_not_present` is the older name of `missing`."""
+    if value == "if_not_present":
+        return "missing"
+    if isinstance(value, str) and (value in _PULL_POLICIES or _EVERY.fullmatch(value)):
+        return value
+    hint = f"write {', '.join(_PULL_POLICIES)} or every_12h"
+    if not isinstance(value, str):
+        raise WrongType(value, "a pull policy", hint=hint)
+    raise Unreadable(f'"{value}" is not a pull policy', hint=hint, near=value, known=_PULL_POLICIES)
+
+
+PullPolicy = Annotated[str, BeforeValidator(read_pull_policy)]

@@ -47,11 +47,16 @@ Address = Annotated[str, BeforeValidator(read_address)]
 HostAddress = Annotated[str, BeforeValidator(read_host_address)]
 
 
+def read_published(value: object) -> PortRange | None:
+    """Ports of the host; an empty text says nothing."""
+    return None if value is None or value == "" else PortRange.of(value)
+
+
 class Port(Part):
     """One port of a container (`target`), published on the host. `published` of None: any free port."""
 
     target: Annotated[int, between(1, 65535)]
-    published: PortRange | None = None
+    published: Annotated[PortRange | None, BeforeValidator(read_published)] = None
     host_ip: Address | None = None
     protocol: Protocol = Protocol.TCP
     mode: Text = "ingress"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from composer.model.job import Job
 from composer.model.network import Network
 from composer.model.part import Part
 from composer.model.scalars import Integer, Text
@@ -35,4 +35,4 @@ class Project(Part):
     configs: Mapping[str, Config] = {}
     secrets: Mapping[str, Secret] = {}
     models: Mapping[str, LanguageModel] = {}
-    jobs: Mapping[str, Any] = {}
+    jobs: Mapping[str, Job] = {}

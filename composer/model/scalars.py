@@ -11,6 +11,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
@@ -76,12 +77,20 @@ def spelled(value: object) -> str:
             return ""
         case bool():
             return "true" if value else "false"
-        case float() if math.isfinite(value) and value.is_integer() and abs(value) < 1e21:
-            return str(int(value))
-        case float() if not math.isfinite(value):
+        case float() if math.isfinite(value):
+            return _spelled_float(value)
+        case float():
             return {"inf": "+Inf", "-inf": "-Inf"}.get(str(value), "NaN")
         case _:
             return str(value)
+
+
+def _spelled_float(value: float) -> str:
+    """As Go's shortest `%g`: from a million on, and below a ten-thousandth, with an exponent."""
+    if value and not 1e-4 <= abs(value) < 1e6:
+        digits, exponent = f"{Decimal(repr(value)).normalize():e}".split("e")
+        return f"{digits}e{exponent[0]}{exponent[1:]:0>2}"
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def shown(value: object) -> str:

@@ -6,7 +6,7 @@ None means "not said": the image's value or the runtime's default is taken. All 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from composer.model.choices import (
     IpcMode,
     NetworkMode,
     PidMode,
+    PullPolicy,
     Restart,
     SecurityOption,
     User,
@@ -68,7 +69,7 @@ class Provider(Part):
     """A program that runs the service in place of a container."""
 
     type: Text
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, tuple[Spelled, ...]] = {}
 
 
 class ServiceModel(Part):
@@ -92,12 +93,12 @@ class Service(Part):
     build: Build | None = None
     command: tuple[Text, ...] | None = None  # () is explicitly empty
     entrypoint: tuple[Text, ...] | None = None
-    environment: Mapping[str, Spelled] = {}
+    environment: Mapping[str, Spelled | None] = {}  # None: not to be set, whatever else sets it
     env_file: tuple[EnvFile, ...] = ()
     working_dir: Text | None = None
     user: User | None = None
     group_add: tuple[Spelled, ...] = ()
-    init: Boolean = False
+    init: Boolean | None = None
     tty: Boolean = False
     stdin_open: Boolean = False
     attach: Boolean = True
@@ -105,7 +106,7 @@ class Service(Part):
     post_start: tuple[Hook, ...] = ()
     pre_stop: tuple[Hook, ...] = ()
     platform: Text | None = None
-    pull_policy: Text | None = None
+    pull_policy: PullPolicy | None = None
     pull_refresh_after: Duration | None = None
     runtime: Text | None = None
     isolation: Text | None = None

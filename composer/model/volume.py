@@ -54,6 +54,8 @@ class Selinux(StrEnum):
 def read_mount_target(value: object) -> str:
     """An absolute path inside the container, without `.`, `..` and doubled slashes."""
     text = read_text(value)
+    if text.startswith("\\\\"):  # a pipe of Windows
+        return text
     if not text.startswith("/"):
         raise Unreadable(f'the container path "{text}" is not absolute', hint=f"write /{text}")
     return "/" + posixpath.normpath(text).lstrip("/")

@@ -55,8 +55,8 @@ def compose(data: bytes) -> None:
 
 def env(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
-    parse_raw_env(text, lookup={"A": "1"}.get)
     try:
+        parse_raw_env(text, file="f", lookup={"A": "1"}.get)
         parse_env(text, file="f", lookup={"A": "1"}.get, warn=_unheard)
     except BadEnvFile as problem:
         str(problem)

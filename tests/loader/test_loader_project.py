@@ -155,7 +155,7 @@ def test_environment_wins_over_env_file_and_null_unsets(tmp_path: Path) -> None:
             """,
     }
     environment = project(tmp_path, files, environment={"H": "home"}).services["web"].environment
-    assert environment == {"A": "said", "B": "later", "D": "home-own", "H": "home", "X": "own", "Q": "own"}
+    assert environment == {"A": "said", "B": "later", "D": "home-own", "H": "home", "X": "own", "Q": "own", "C": None}
 
 
 def test_hooks_inherit_names_without_a_value(tmp_path: Path) -> None:

@@ -43,12 +43,13 @@ def test_every_short_form_is_in_the_schema() -> None:
         "volumes.*.external",
         "configs.*.external",
         "secrets.*.external",
+        "jobs.*.triggers.schedule.*",
     }
 
 
 def _valid_files() -> Iterator[Any]:
     for path in sorted(REPOSITORY.rglob("*compose*.y*ml")):
-        if ".venv" not in path.parts:
+        if not {".venv", "corpus"} & set(path.parts):  # the corpus has bad files too
             yield pytest.param(path.read_text(), id=str(path.relative_to(REPOSITORY)))
     yield pytest.param(VALID, id="fuzzing ground")
 

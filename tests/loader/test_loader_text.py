@@ -145,8 +145,8 @@ def test_what_is_no_env_file(text: str, told: str) -> None:
 
 
 def test_raw_env_files_are_taken_to_the_letter() -> None:
-    text = 'A="x" # $c\n# comment\n\nB = y \nH\nNONE\n'
-    assert parse_raw_env(text, lookup={"H": "home"}.get) == {"A": '"x" # $c', "B": " y ", "H": "home"}
+    text = 'A="x" # $c\n# comment\n\nB= y \nH\nNONE\n'
+    assert parse_raw_env(text, file="x.env", lookup={"H": "home"}.get) == {"A": '"x" # $c', "B": " y ", "H": "home"}
 
 
 @given(st.text(alphabet="A=\"'$\\#\n x:{}", max_size=40))

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from typing import Any, TypeAlias
 
 import yaml
 
 from composer.cli.invocation import Invocation
 from composer.cli.loading import loaded, lowered
-from composer.cli.options import Command, Option, switch, text
-from composer.errors import HostError
+from composer.cli.options import Command, switch, text
+from composer.cli.project import load_request
+from composer.cli.render.table import table
+from composer.errors import HostError, UsageError
 from composer.loader.canonical import canonical
+from composer.loader.pipeline import load_uninterpolated
 from composer.loader.request import Loaded
+from composer.loader.variables import Variable, variables
+from composer.model.project import Project
 from composer.spec.fingerprint import fingerprint
 
 COMMAND = Command(
@@ -25,59 +31,136 @@ COMMAND = Command(
         switch("--environment", help="Print the variables that the files may use"),
         text("--format", metavar="FORMAT", choices=("yaml", "json"), help="yaml or json"),
         text("--hash", metavar="SERVICE", help="Print what tells a changed configuration, of one service or of *"),
+        switch("--images", help="Print the names of images"),
+        switch("--lock-image-digests", help="Print an override file that pins images to their digests"),
+        switch("--models", help="Print the names of models"),
         switch("--networks", help="Print the names of networks"),
-        switch("--no-interpolate", help="Leave variables as they are written"),
+        switch("--no-consistency", help="Do not check what services say about each other"),
+        switch("--no-env-resolution", help="Leave env_file and variables without a value as they are written"),
+        switch("--no-interpolate", help="Leave variables as they are written; nothing can be validated then"),
+        switch("--no-normalize", help="Add no full names, networks and dependencies that are only implied"),
+        switch("--no-path-resolution", help="Leave paths relative"),
         text("--output", "-o", metavar="FILE", help="Write to a file"),
         switch("--profiles", help="Print the names of profiles"),
         switch("--quiet", "-q", help="Only check"),
+        switch("--resolve-image-digests", help="Pin images to their digests"),
         switch("--services", help="Print the names of services"),
+        switch("--variables", help="Print the variables that the files ask for, and their defaults"),
         switch("--volumes", help="Print the names of volumes"),
-        Option("--no-consistency", hidden=True),
-        Option("--no-normalize", hidden=True),
     ),
 )
 
-Tree = dict[str, Any]  # what canonical gives: plain data as YAML and JSON have it
+Tree: TypeAlias = dict[str, Any]  # plain data as YAML and JSON have it
 
 
 def run(call: Invocation) -> int:
-    interpolate = not call.arguments.switch("no-interpolate")
-    found = loaded(call, services=call.operands, interpolate=interpolate)
+    output = _uninterpolated(call) if _wants_templates(call) else _interpolated(call)
     if not call.arguments.switch("quiet"):
-        _write(call, _text(call, found, interpolate=interpolate))
+        _write(call, output)
     return 0
 
 
-def _text(call: Invocation, found: Loaded, *, interpolate: bool) -> str:
-    given, project = call.arguments, found.project
+# ---- as the files are written -----------------------------------------------------------------------------------
+
+
+def _wants_templates(call: Invocation) -> bool:
+    return call.arguments.switch("variables") or call.arguments.switch("no-interpolate")
+
+
+def _uninterpolated(call: Invocation) -> str:
+    paths = not call.arguments.switch("no-path-resolution")
+    tree = load_uninterpolated(replace(load_request(call), stdin=sys.stdin, resolve_paths=paths))
+    if call.arguments.switch("variables"):
+        return _variables(call, variables(tree))
+    for name, _ in _LISTS:
+        if name != "models" and call.arguments.switch(name) and name in tree:
+            return _lines(sorted(tree[name]))
+    return _formatted(call, _reduced(tree, call.operands))
+
+
+def _variables(call: Invocation, found: dict[str, Variable]) -> str:
+    if call.arguments.text("format") == "json":
+        return json.dumps({name: asdict(variable) for name, variable in found.items()}, indent=2) + "\n"
+    rows = [(it.name, str(it.required).lower(), it.default, it.alternative) for it in found.values()]
+    return table(("NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"), rows) + "\n"
+
+
+# ---- as a project -----------------------------------------------------------------------------------------------
+
+
+def _interpolated(call: Invocation) -> str:
+    given = call.arguments
+    found = loaded(
+        call,
+        services=call.operands,
+        require_rootfs=given.text("hash") is not None,
+        normalize=not given.switch("no-normalize"),
+        resolve_paths=not given.switch("no-path-resolution"),
+        resolve_environment=not given.switch("no-env-resolution"),
+        consistency=not given.switch("no-consistency"),
+    )
     if service := given.text("hash"):
         return _lines(_hashes(found, service))
     if given.switch("environment"):
         return _lines(f"{name}={value}" for name, value in sorted(found.environment.items()))
-    listed = {
-        "services": project.services,
-        "volumes": project.volumes,
-        "networks": project.networks,
-        "profiles": _profiles(found),
-    }
-    for key, names in listed.items():
-        if given.switch(key):
-            return _lines(names)
-    tree = _reduced(canonical(project, escape=interpolate), call.operands)
-    if given.text("format") == "json":
-        return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=1000)
+    for name, listed in _LISTS:
+        if given.switch(name):
+            return _lines(listed(found.project))
+    if given.switch("lock-image-digests"):
+        locked = {name: {"image": image} for name, image in _pinned(found.project).items()}
+        return _formatted(call, {"services": locked})
+    if given.switch("resolve-image-digests"):
+        _pinned(found.project)
+    normalize, unresolved = not given.switch("no-normalize"), given.switch("no-env-resolution")
+    return _formatted(
+        call, _reduced(canonical(found.project, normalize=normalize, env_files=unresolved), call.operands)
+    )
 
 
-def _profiles(found: Loaded) -> list[str]:
-    services = (*found.project.services.values(), *found.project.disabled_services.values())
+def _kept(kind: str) -> Callable[[Project], Iterable[str]]:
+    """The names of what `config` prints under a key: definitions nobody uses are left out."""
+    return lambda project: canonical(project).get(kind, ())
+
+
+def _images(project: Project) -> Iterable[str]:
+    for name, service in project.services.items():
+        if service.image or service.build:
+            yield service.image or f"{project.name}-{name}"
+
+
+def _models(project: Project) -> Iterable[str]:
+    return (project.models[name].model for name in _kept("models")(project))
+
+
+def _profiles(project: Project) -> Iterable[str]:
+    services = (*project.services.values(), *project.disabled_services.values())
     return sorted({profile for service in services for profile in service.profiles})
+
+
+_LISTS: tuple[tuple[str, Callable[[Project], Iterable[str]]], ...] = (
+    ("services", lambda project: project.services),
+    ("volumes", _kept("volumes")),
+    ("networks", _kept("networks")),
+    ("images", _images),
+    ("models", _models),
+    ("profiles", _profiles),
+)
 
 
 def _hashes(found: Loaded, wanted: str) -> Iterable[str]:
     for service in lowered(found).services:
         if wanted in ("*", service.name) and service.containers:
             yield f"{service.name} {fingerprint(service.containers[0], service.policy)}"
+
+
+def _pinned(project: Project) -> dict[str, str]:
+    """The images with their digests. Raises UsageError for one that would have to be asked for."""
+    images = {name: service.image for name, service in project.services.items() if service.image}
+    for name, image in images.items():
+        if "@" not in image:
+            hint = f"write image: {image}@sha256:…"
+            raise UsageError(f"cannot pin the image {image} of {name} to a digest: no registry is asked", hint=hint)
+    return images
 
 
 def _reduced(tree: Tree, services: tuple[str, ...]) -> Tree:
@@ -92,6 +175,15 @@ def _reduced(tree: Tree, services: tuple[str, ...]) -> Tree:
             wanted[name] = tree["services"][name]
             pending += wanted[name].get("depends_on") or ()
     return {**tree, "services": {name: it for name, it in tree["services"].items() if name in wanted}}
+
+
+# ---- on paper ---------------------------------------------------------------------------------------------------
+
+
+def _formatted(call: Invocation, tree: Tree) -> str:
+    if call.arguments.text("format") == "json":
+        return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def _lines(words: Iterable[str]) -> str:

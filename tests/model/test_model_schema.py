@@ -1,0 +1,23 @@
+"""Every attribute of the specification's schema is in the model. The names are the schema's own, at 2026-10."""
+
+from __future__ import annotations
+
+from composer.loader.shapes import keys_of
+from composer.model.service import Service
+
+SERVICE = """
+annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name
+cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec
+depends_on deploy develop device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file
+environment expose extends external_links extra_hosts gpus group_add healthcheck hostname image init ipc
+isolation label_file labels links logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit
+models network_mode networks oom_kill_disable oom_score_adj pid pids_limit platform ports post_start pre_start
+pre_stop privileged profiles provider pull_policy pull_refresh_after read_only restart runtime scale secrets
+security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits
+use_api_socket user userns_mode uts volumes volumes_from working_dir
+"""
+
+
+def test_every_key_of_a_service_is_in_the_model() -> None:
+    assert len(SERVICE.split()) == 93
+    assert set(SERVICE.split()) - set(keys_of(Service)) == {"extends"}  # resolved before anything is validated
