@@ -7,6 +7,7 @@ from enum import Enum
 
 from composer.spec.cgroup import Resources
 from composer.spec.mounts import File, Mount
+from composer.spec.network import Endpoint, PublishedPort
 from composer.spec.process import Process
 from composer.spec.rootfs import RootfsSource
 
@@ -116,3 +117,5 @@ class ContainerSpec:
     log: LogPolicy = LogPolicy()
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()  # in the order of their interfaces; of a network namespace of its own only
+    ports: tuple[PublishedPort, ...] = ()

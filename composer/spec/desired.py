@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from composer.spec.container import ContainerSpec
+from composer.spec.network import AddressPool, Network
 from composer.spec.policy import Policy
 
 
@@ -47,3 +48,5 @@ class Desired:
     disabled: tuple[str, ...] = ()  # services in the files whose profile is not active: no orphans
     working_dir: str = ""
     config_files: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()  # those that the services' containers are in
+    address_pools: tuple[AddressPool, ...] = ()  # of networks that name no subnet; () is the usual ones

@@ -14,6 +14,16 @@ from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Priva
 from composer.spec.desired import Condition, Dependency, Desired, Service
 from composer.spec.fingerprint import fingerprint
 from composer.spec.mounts import Bind, File, Filesystem, Propagation, Tmpfs
+from composer.spec.network import (
+    AddressPool,
+    Driver,
+    Endpoint,
+    Network,
+    PortRange,
+    Protocol,
+    PublishedPort,
+    Subnet,
+)
 from composer.spec.policy import HealthCheck, Policy, RestartCondition, RestartPolicy
 from composer.spec.process import Process, Rlimit
 from composer.spec.rootfs import Archive, Directory, HostRoot
@@ -38,6 +48,11 @@ RICH = ContainerSpec(
     seccomp=SeccompProfile("/p.json"),
     resources=Resources(memory=1, device_rules=(DeviceRule("c", 1, None, "rw"),)),
     labels=(("k", "v"),),
+    endpoints=(
+        Endpoint("shop_back", aliases=("store",), ipv4_address="10.213.0.9", gw_priority=2, mtu=1400),
+        Endpoint("shop_front", mac_address="02:00:00:00:00:01", link_local_ips=("169.254.8.8",)),
+    ),
+    ports=(PublishedPort(53, Protocol.UDP, PortRange(5300, 5310), "127.0.0.1"), PublishedPort(80)),
 )
 
 
@@ -62,6 +77,18 @@ def test_a_whole_project_survives_json() -> None:
     desired = Desired(
         project="shop",
         services=(Service("db", (RICH,), policy, (Dependency("web", Condition.HEALTHY, restart=True),)),),
+        networks=(
+            Network(
+                "shop_back",
+                "shop",
+                "back",
+                internal=True,
+                subnets=(Subnet("10.213.0.0/24", aux_addresses=(("a", "10.213.0.4"),)),),
+            ),
+            Network("lan", "shop", "front", Driver.MACVLAN, parent="eth1", reserved=("10.213.0.9",)),
+            Network("shared", external=True),
+        ),
+        address_pools=(AddressPool("10.213.0.0/16", 24),),
     )
     assert codec.loads(Desired, codec.dumps(desired)) == desired
 
