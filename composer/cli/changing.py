@@ -33,7 +33,7 @@ def change(call: Invocation, operation: Operation, *, planning: Planning) -> int
     paths = existing_project(call)
     of_services(paths, call.operands)  # an unknown name is told at once
     if call.arguments.switch("dry-run"):
-        print_plan(call, planning(recorded_desired(paths), observed(paths)))
+        print_plan(call, planning(recorded_desired(paths), observed(call, paths)))
         return 0
     call.require_root()
     perform(call, project_of(paths), operation)
@@ -62,9 +62,18 @@ def recorded_desired(paths: ProjectPaths) -> Desired:
         raise HostError(f"cannot read what project {project_of(paths)} should be: {error}", hint=hint) from None
 
 
-def observed(paths: ProjectPaths, *, layers: dict[str, str] | None = None) -> Observed:
-    """The project as its records tell it, `layers` being what archives hold now."""
-    return Observed(tuple(map(observed_container, containers(paths))), layers or {})
+def observed(call: Invocation, paths: ProjectPaths, *, layers: dict[str, str] | None = None) -> Observed:
+    """The project as its records tell it, `layers` being what archives hold now, and the networks of this host."""
+    from composer.runtime.network import networks
+
+    there = networks.observe()
+    return Observed(
+        tuple(map(observed_container, containers(paths))),
+        layers or {},
+        networks=networks.observed(there, directory=call.paths.networks),
+        subnets=there.subnets,
+        project=project_of(paths),
+    )
 
 
 def project_of(paths: ProjectPaths) -> str:

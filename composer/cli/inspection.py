@@ -9,6 +9,7 @@ from composer.planner.observed import State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec, Host, Join, Namespace, SeccompProfile, Unconfined
 from composer.spec.mounts import Bind, Mount, Tmpfs
+from composer.spec.network import Attachment
 from composer.spec.policy import Policy
 from composer.spec.rootfs import Archive, Directory
 from composer.store.events import rfc3339
@@ -38,7 +39,7 @@ def inspection(record: ContainerRecord, *, paths: ProjectPaths) -> Tree:
         "HostConfig": _host_config(spec, record.policy),
         "Mounts": [tree for mount in spec.mounts if (tree := _mount(mount))],
         "Config": _config(spec, record.policy),
-        "NetworkSettings": {"Networks": {}},
+        "NetworkSettings": {"Networks": {it.network: _attachment(it, record) for it in record.attachments}},
         "Project": spec.project,
         "Service": spec.service,
         "Number": spec.number,
@@ -95,7 +96,7 @@ def _host_config(spec: ContainerSpec, policy: Policy) -> Tree:
     memory = limits.memory or 0
     return {
         "Binds": [_bind(mount) for mount in spec.mounts if isinstance(mount, Bind)],
-        "NetworkMode": _namespace(spec.namespaces.network, private="none"),
+        "NetworkMode": _namespace(spec.namespaces.network, private=_first_network(spec)),
         "RestartPolicy": {
             "Name": policy.restart.condition.value,
             "MaximumRetryCount": policy.restart.max_attempts,
@@ -168,6 +169,30 @@ def _config(spec: ContainerSpec, policy: Policy) -> Tree:
             "Retries": check.retries,
         }
     return tree
+
+
+def _first_network(spec: ContainerSpec) -> str:
+    return spec.endpoints[0].network if spec.endpoints else "none"
+
+
+def _attachment(attachment: Attachment, record: ContainerRecord) -> Tree:
+    """As it is; of a container that does not run, without what it has no more."""
+    running = record.state in (State.RUNNING, State.PAUSED)
+    asked = next((it for it in record.spec.endpoints if it.network == attachment.network), None)
+    return {
+        "Aliases": list(attachment.aliases),
+        "MacAddress": attachment.mac_address if running else "",
+        "Gateway": attachment.ipv4_gateway if running else "",
+        "IPAddress": attachment.ipv4_address if running else "",
+        "IPPrefixLen": attachment.ipv4_prefix if running else 0,
+        "IPv6Gateway": attachment.ipv6_gateway if running else "",
+        "GlobalIPv6Address": attachment.ipv6_address if running else "",
+        "GlobalIPv6PrefixLen": attachment.ipv6_prefix if running else 0,
+        "GwPriority": asked.gw_priority if asked else 0,
+        "Interface": attachment.interface,
+        "HostInterface": attachment.link,
+        "Bridge": attachment.host_interface,
+    }
 
 
 def _mount(mount: Mount) -> Tree:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from composer.cli.containers import no_such_service
 from composer.cli.facts import host_facts
 from composer.cli.invocation import Invocation
+from composer.cli.pools import address_pools
 from composer.cli.project import load_request
 from composer.cli.render import problems
 from composer.errors import InvalidFile
@@ -62,12 +63,16 @@ def check_services(project: Project, services: tuple[str, ...]) -> None:
             raise no_such_service(service, known)
 
 
-def lowered(found: Loaded, *, scale: Mapping[str, int] | None = None) -> Desired:
-    """What the machine is asked to do, with other numbers of containers for some services. Raises NoSuchThing."""
+def lowered(call: Invocation, found: Loaded, *, scale: Mapping[str, int] | None = None) -> Desired:
+    """What the machine is asked to do, with other numbers of containers for some services.
+
+    Raises InvalidFile, NoSuchThing, UsageError.
+    """
     check_services(found.project, tuple(scale or ()))
     host = host_facts(rootfs.paths(found.project))
+    options = LoweringOptions(scale=dict(scale or {}), address_pools=address_pools(call))
     with located(found.origin):
-        return lower(found.project, host=host, options=LoweringOptions(scale=dict(scale or {})))
+        return lower(found.project, host=host, options=options)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from composer.spec import codec
 from composer.spec.codec import DecodeError
 from composer.spec.container import ContainerSpec, Join
 from composer.spec.fingerprint import fingerprint
+from composer.spec.network import Network
 from composer.spec.policy import Policy
 from composer.store import atomic, observe, records
 from composer.store.paths import ProjectPaths
@@ -87,6 +88,8 @@ class Oneoff:
             hidden=(self.call.paths.run, self.call.paths.root),
             joins=tuple(self._joins(spec)),
             stdio=Stdio.PTY if spec.process.tty else Stdio.INHERIT,
+            networks=tuple(self._networks(spec)),
+            leases=self.call.paths.leases,
         )
 
     def _lower(self, spec: ContainerSpec) -> str:
@@ -108,6 +111,14 @@ class Oneoff:
                     what = f"it shares the {field.name} namespace of {namespace.container}, which is not running"
                     raise HostError(f"cannot start container {spec.name}: {what}")
                 yield field.name, joined.pid, joined.start_time
+
+    def _networks(self, spec: ContainerSpec) -> Iterator[Network]:
+        """What it is to be attached to. Raises NoSuchThing, HostError."""
+        if spec.endpoints:
+            from composer.runtime.network import networks
+
+            for endpoint in spec.endpoints:
+                yield networks.resolved(endpoint.network, directory=self.call.paths.networks)
 
     def _wait(self, started: Started) -> int:
         for warning in started.warnings:
@@ -131,6 +142,7 @@ class Oneoff:
             pid=started.pid,
             start_time=started.start_time,
             cgroup=started.cgroup.directories,
+            attachments=started.attachments,
             started_ns=time.time_ns(),
             keeper_pid=os.getpid(),
             keeper_start_time=start_time(os.getpid()),

@@ -14,7 +14,12 @@ from composer.loader.request import Loaded
 from composer.lowering import capabilities, names, rootfs
 from composer.lowering.desired import OneoffOverrides, oneoff
 from composer.model.project import Project
+from composer.planner.networks import as_wanted, judge
+from composer.planner.observed import Observed
 from composer.planner.options import UpOptions
+from composer.runtime.network import networks
+from composer.spec.container import ContainerSpec
+from composer.spec.desired import Desired
 
 
 def run(call: Invocation) -> int:
@@ -29,14 +34,31 @@ def run(call: Invocation) -> int:
             host=host_facts(rootfs.paths(found.project)),
             overrides=_overrides(call, found.project, service, tuple(argv)),
         )
+    call.require_root()
+    _create_networks(call, lowered(call, found), spec)
     return running.start(call, spec, policy)
+
+
+def _create_networks(call: Invocation, desired: Desired, spec: ContainerSpec) -> None:
+    """The container's networks, as `up` would have made them: they stay until `down`. Raises PycomposeError."""
+    if not spec.endpoints:
+        return
+    there = networks.observe()
+    observed = Observed(networks=networks.observed(there, directory=call.paths.networks), subnets=there.subnets)
+    judgement = judge(desired, observed, specs=(spec,), keep=True)
+    for network in desired.networks:
+        if network.name in judgement.created:
+            made = as_wanted(network, observed.networks)
+            networks.create(made, directory=call.paths.networks, pools=desired.address_pools)
 
 
 def _start_dependencies(call: Invocation, found: Loaded, service: str) -> None:
     """What the service depends on runs, is healthy or has ended well before the container starts."""
     needed = tuple(found.project.services[service].depends_on)
     if needed:
-        perform(call, found.project.name, Up(lowered(found), UpOptions(services=needed, no_recreate=True, wait=True)))
+        perform(
+            call, found.project.name, Up(lowered(call, found), UpOptions(services=needed, no_recreate=True, wait=True))
+        )
 
 
 def _overrides(call: Invocation, project: Project, service: str, argv: tuple[str, ...]) -> OneoffOverrides:

@@ -67,7 +67,7 @@ def ineffective(call: Invocation) -> str:
 
 def show_plan(call: Invocation, desired: Desired, options: UpOptions) -> int:
     """What `up` would do."""
-    there = observed(call.paths.project(desired.project), layers=_layers(call, desired))
+    there = observed(call, call.paths.project(desired.project), layers=_layers(call, desired))
     print_plan(call, reconcile(desired, there, options=options))
     return 0
 

@@ -65,13 +65,6 @@ _SWARM = "for Swarm only"
 _WINDOWS = "for Windows containers only"
 
 UNHANDLED = (
-    Unhandled("networks", ("services.*.networks.*", "networks.*"), "containers have a loopback interface only"),
-    Unhandled(
-        "network_mode: bridge",
-        ("services.*.network_mode",),
-        "containers have a loopback interface only",
-        matches=_is("bridge"),
-    ),
     Unhandled(
         "ports",
         ("services.*.ports.*",),
@@ -81,7 +74,6 @@ UNHANDLED = (
     ),
     Unhandled("links", ("services.*.links.*",), "only the start order is kept"),
     Unhandled("external_links", ("services.*.external_links.*",), "they are ignored"),
-    Unhandled("mac_address", ("services.*.mac_address",), "the kernel chooses one"),
     Unhandled(
         "named volumes",
         ("services.*.volumes.*", "volumes.*"),

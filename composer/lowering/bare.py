@@ -66,7 +66,7 @@ def bare(request: BareRequest, *, host: HostFacts) -> tuple[ContainerSpec, Polic
         mounts=mounted,
         files=files.generated(
             hostname=hostname,
-            host_network=False,
+            reach=files.Reach.NOTHING,
             host=host,
             resolving=files.Resolving(),
             taken={mount.target for mount in mounted},

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from composer.lowering import cgroup, devices, files, labels, log, mounts, names, namespaces, process, rootfs, security
+from composer.lowering import (
+    cgroup,
+    devices,
+    files,
+    labels,
+    log,
+    mounts,
+    names,
+    namespaces,
+    network,
+    process,
+    rootfs,
+    security,
+)
 from composer.lowering.host import HostFacts
+from composer.lowering.network import Where
 from composer.model.service import Service
 from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Private
 from composer.spec.mounts import Bind
@@ -19,11 +33,16 @@ def lower(
     name: str,
     host: HostFacts,
     containers: Mapping[str, tuple[str, ...]],
+    networks: Mapping[str, Where],
     oneoff: bool = False,
     binds: tuple[Bind, ...] = (),
 ) -> ContainerSpec:
-    """Container `number` of a service. `containers` are the names of each service's. Raises InvalidFile."""
-    spaces = namespaces.lower(service, containers=containers)
+    """Container `number` of a service. `containers` are the names of each service's, `networks` those of the project.
+
+    Raises InvalidFile.
+    """
+    joined = network.join(service, networks)
+    spaces = namespaces.lower(service, containers=containers, network=joined.namespace)
     hostname = _hostname(service, name, spaces, host)
     mounted = mounts.lower(service, more=binds)
     return ContainerSpec(
@@ -44,7 +63,7 @@ def lower(
         files=files.generated(
             hostname=hostname,
             domainname=service.domainname or "",
-            host_network=isinstance(spaces.network, Host),
+            reach=_reach(spaces, joined),
             host=host,
             resolving=_resolving(service),
             taken={mount.target for mount in mounted},
@@ -58,6 +77,7 @@ def lower(
         log=log.lower(service),
         labels=labels.of(service.labels, project=project, service=service.name, number=number, oneoff=oneoff),
         annotations=tuple(sorted(service.annotations.items())),
+        endpoints=joined.endpoints,
     )
 
 
@@ -70,6 +90,12 @@ def _hostname(service: Service, name: str, spaces: Namespaces, host: HostFacts) 
     if service.hostname:
         return service.hostname
     return host.hostname if isinstance(spaces.network, Host) and host.hostname else names.hostname(name)
+
+
+def _reach(spaces: Namespaces, joined: network.Joined) -> files.Reach:
+    if isinstance(spaces.network, Host):
+        return files.Reach.HOST
+    return files.Reach.NETWORKS if joined.endpoints else files.Reach.NOTHING
 
 
 def _resolving(service: Service) -> files.Resolving:

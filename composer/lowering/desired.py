@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.errors import InvalidFile, NoSuchThing, UsageError
-from composer.lowering import container, defaults, names, policy
+from composer.lowering import container, defaults, names, network, policy
 from composer.lowering.host import HostFacts
 from composer.lowering.mistake import refused
+from composer.lowering.network import Where
 from composer.model import hook
 from composer.model.project import Project
 from composer.model.service import MAX_REPLICAS, Service
 from composer.spec import desired as spec
 from composer.spec.container import ContainerSpec
 from composer.spec.mounts import Bind
+from composer.spec.network import AddressPool, Network
 from composer.spec.policy import OnUnhealthy, Policy, RestartPolicy
 
 
@@ -23,6 +25,7 @@ class LoweringOptions:
     """What a person said beside the files. `scale`: replicas by service."""
 
     scale: Mapping[str, int] = field(default_factory=dict)
+    address_pools: tuple[AddressPool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,12 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
     """The project as it should be. Raises InvalidFile with the mistakes of all services, and for a bad scale."""
     _refuse_unknown(project, options)
     containers = _containers(project, options)
+    networks = network.lower(project)
     services: list[spec.Service] = []
     mistakes: list[InvalidFile] = []
     for service in project.services.values():
         try:
-            services.append(_service(project, service, host=host, containers=containers))
+            services.append(_service(project, service, host=host, containers=containers, networks=networks))
         except InvalidFile as mistake:
             mistakes.append(mistake)
     if mistakes:
@@ -60,6 +64,8 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
         disabled=tuple(project.disabled_services),
         working_dir=project.working_dir,
         config_files=project.compose_files,
+        networks=tuple(where for where in networks.values() if isinstance(where, Network)),
+        address_pools=options.address_pools,
     )
 
 
@@ -81,6 +87,7 @@ def oneoff(
         name=overrides.name,
         host=host,
         containers=_containers(project, LoweringOptions()),
+        networks=network.lower(project),
         oneoff=True,
         binds=overrides.binds,
     )
@@ -112,11 +119,24 @@ def _containers(project: Project, options: LoweringOptions) -> dict[str, tuple[s
 
 
 def _service(
-    project: Project, service: Service, *, host: HostFacts, containers: Mapping[str, tuple[str, ...]]
+    project: Project,
+    service: Service,
+    *,
+    host: HostFacts,
+    containers: Mapping[str, tuple[str, ...]],
+    networks: Mapping[str, Where],
 ) -> spec.Service:
     _refuse_long(service, containers[service.name])
     made = tuple(
-        container.lower(service, project=project.name, number=number, name=name, host=host, containers=containers)
+        container.lower(
+            service,
+            project=project.name,
+            number=number,
+            name=name,
+            host=host,
+            containers=containers,
+            networks=networks,
+        )
         for number, name in enumerate(containers[service.name], start=1)
     )
     depends_on = tuple(_dependency(name, said) for name, said in service.depends_on.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from composer.lowering.host import HostFacts
 from composer.spec.mounts import File
@@ -20,6 +21,14 @@ ff02::2	ip6-allrouters
 """
 
 
+class Reach(Enum):
+    """What a container is connected with: that is where its own name and its host are."""
+
+    NOTHING = "nothing"
+    NETWORKS = "networks"
+    HOST = "host"
+
+
 @dataclass(frozen=True, slots=True)
 class Resolving:
     """How a container finds names: what was said, nothing where nothing was said."""
@@ -34,7 +43,7 @@ def generated(
     *,
     hostname: str,
     domainname: str = "",
-    host_network: bool,
+    reach: Reach,
     host: HostFacts,
     resolving: Resolving,
     taken: Collection[str] = (),
@@ -42,29 +51,32 @@ def generated(
     """The three files, but for those whose place is `taken` by a mount of the user's."""
     files = (
         File("/etc/hostname", f"{hostname}\n"),
-        _hosts(hostname, domainname, host_network=host_network, host=host, extra=resolving.extra_hosts),
+        _hosts(hostname, domainname, reach=reach, host=host, extra=resolving.extra_hosts),
         _resolv_conf(host.resolv_conf, resolving),
     )
     return tuple(file for file in files if file.target not in taken)
 
 
 def _hosts(
-    hostname: str, domainname: str, *, host_network: bool, host: HostFacts, extra: Mapping[str, tuple[str, ...]]
+    hostname: str, domainname: str, *, reach: Reach, host: HostFacts, extra: Mapping[str, tuple[str, ...]]
 ) -> File:
-    more = "".join(f"{address}\t{name}\n" for name, address in _addresses(extra, host_network=host_network))
-    if host_network:
+    more = "".join(f"{address}\t{name}\n" for name, address in _addresses(extra, reach))
+    if reach is Reach.HOST:
         return File("/etc/hosts", _ended(host.hosts) + more, identity=more)
     names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
-    return File("/etc/hosts", f"{_LOCALHOST}{_OWN_ADDRESS}\t{names}\n{more}")
+    if reach is Reach.NOTHING:
+        return File("/etc/hosts", f"{_LOCALHOST}{_OWN_ADDRESS}\t{names}\n{more}")
+    gateways = tuple(name for name, addresses in extra.items() if HOST_GATEWAY in addresses)
+    return File("/etc/hosts", f"{_LOCALHOST}{more}", own_names=names, gateway_names=gateways)
 
 
-def _addresses(extra: Mapping[str, tuple[str, ...]], *, host_network: bool) -> Iterator[tuple[str, str]]:
-    """(name, address). A container without a way to the host has no address for host-gateway: the line is left out."""
+def _addresses(extra: Mapping[str, tuple[str, ...]], reach: Reach) -> Iterator[tuple[str, str]]:
+    """(name, address). What host-gateway stands for is known when the container is started, or there is no such way."""
     for name, addresses in extra.items():
         for address in addresses:
             if address != HOST_GATEWAY:
                 yield name, address
-            elif host_network:
+            elif reach is Reach.HOST:
                 yield name, "127.0.0.1"
 
 

@@ -10,13 +10,16 @@ from composer.model.service import Service
 from composer.spec.container import Host, Join, Namespace, Namespaces, Private
 
 
-def lower(service: Service, *, containers: Mapping[str, tuple[str, ...]]) -> Namespaces:
-    """`containers` are the names of each service's. Raises InvalidFile where a service to join has none."""
+def lower(service: Service, *, containers: Mapping[str, tuple[str, ...]], network: Host | Private) -> Namespaces:
+    """`containers` are the names of each service's, `network` is what its networks say.
+
+    Raises InvalidFile where a service to join has none.
+    """
     return Namespaces(
         pid=_namespace(service, service.pid, containers),
         ipc=_namespace(service, service.ipc, containers),
         uts=_namespace(service, service.uts, containers),
-        network=_namespace(service, service.network_mode, containers),
+        network=_namespace(service, service.network_mode, containers) if service.network_mode else network,
         cgroup=_namespace(service, service.cgroup, containers),
     )
 
@@ -34,7 +37,7 @@ def _namespace(service: Service, mode: NamespaceMode | None, containers: Mapping
             return Join(_first(service, target, containers))
         case NamespaceMode(kind=NamespaceKind.CONTAINER, target=str(target)) if _is_ours(target, containers):
             return Join(target)
-        case _:  # private, shareable, none; a network of its own has a loopback interface
+        case _:  # private, shareable, none, bridge
             return Private()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from composer.spec.network import Network
+
 
 class State(Enum):
     """Docker's container states."""
@@ -40,11 +42,34 @@ class ObservedContainer:
     exit_code: int | None = None
     oneoff: bool = False
     layer: str = ""  # digest of the root file system it was made from, "" where there is none
+    networks: tuple[str, ...] = ()  # by their names on the host
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose an address is."""
+
+    address: str
+    project: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    """One network of the host, whoever's it is."""
+
+    network: Network  # as it has become
+    fingerprint: str  # of what it was made from
+    holders: tuple[Holder, ...] = ()
+    there: bool = True  # False: made by hand, and not made again since a reboot
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A project as it is."""
+    """A project as it is, and the networks of the host."""
 
     containers: tuple[ObservedContainer, ...] = ()
     layers: dict[str, str] = field(default_factory=dict)  # rootfs archive path → digest it has now, where known
+    networks: tuple[ObservedNetwork, ...] = ()
+    subnets: tuple[str, ...] = ()  # in use on the host by others than our networks
+    project: str = ""  # whose the containers are

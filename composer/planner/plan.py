@@ -18,6 +18,26 @@ class PrepareRootfs:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    """Make a network that is missing on the host."""
+
+    network: str
+
+    def __str__(self) -> str:
+        return f"create network {self.network}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetwork:
+    """Remove a network of the project, unless containers of others are in it."""
+
+    network: str
+
+    def __str__(self) -> str:
+        return f"remove network {self.network}"
+
+
+@dataclass(frozen=True, slots=True)
 class CreateContainer:
     """Record a container without starting it (`up --no-start`, `create`)."""
 
@@ -124,6 +144,8 @@ _CONDITIONS = {
 
 Action = (
     PrepareRootfs
+    | CreateNetwork
+    | RemoveNetwork
     | CreateContainer
     | StartContainer
     | StopContainer

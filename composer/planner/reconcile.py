@@ -3,24 +3,28 @@
 Order: surplus containers and orphans go at once, beside everything else. Containers that must not meet a dependency's
 successor are stopped first, dependents before dependencies. Then services are taken in dependency order: what a
 container needs is prepared and waited for, only then its predecessor is stopped and removed, so that it is away as
-briefly as can be. What does not depend on each other has no common step and happens at the same time.
+briefly as can be. Networks are made before the first of their containers; one that has changed is removed once its
+containers have been stopped. What does not depend on each other has no common step and happens at the same time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from composer.planner import dependencies
+from composer.planner import dependencies, networks
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft
+from composer.planner.networks import Judgement
 from composer.planner.observed import HealthStatus, Observed, ObservedContainer
 from composer.planner.options import UpOptions
 from composer.planner.plan import (
     AwaitService,
     CreateContainer,
+    CreateNetwork,
     Plan,
     PrepareRootfs,
     RemoveContainer,
+    RemoveNetwork,
     StartContainer,
     StopContainer,
     UnpauseContainer,
@@ -35,26 +39,43 @@ def reconcile(desired: Desired, observed: Observed, *, options: UpOptions) -> Pl
     graph = Graph.of(desired)
     named = dependencies.selected(desired, options.services)
     scope = named if options.no_deps else graph.closure(named)
-    verdicts = judge(desired, observed, graph=graph, scope=scope, options=options)
-    writer = _Writer(desired, observed, graph=graph, verdicts=verdicts, options=options)
+    judgement = _judge_networks(desired, observed, scope=scope, options=options)
+    verdicts = judge(desired, observed, graph=graph, scope=scope, options=options, networks=judgement)
+    writer = _Writer(desired, observed, graph=graph, verdicts=verdicts, networks=judgement, options=options)
     return writer.write(named=named)
+
+
+def _judge_networks(desired: Desired, observed: Observed, *, scope: frozenset[str], options: UpOptions) -> Judgement:
+    specs = [spec for service in desired.services if service.name in scope for spec in service.containers]
+    going = [there.name for there in orphans(desired, observed)] if options.remove_orphans else []
+    keep = options.no_recreate or not options.start
+    return networks.judge(desired, observed, specs=specs, keep=keep, removed=going)
 
 
 class _Writer:
     """Writes one plan. Keeps the numbers of the steps that later ones wait for."""
 
     def __init__(
-        self, desired: Desired, observed: Observed, *, graph: Graph, verdicts: Verdicts, options: UpOptions
+        self,
+        desired: Desired,
+        observed: Observed,
+        *,
+        graph: Graph,
+        verdicts: Verdicts,
+        networks: Judgement,
+        options: UpOptions,
     ) -> None:
         self._services = {service.name: service for service in desired.services}
         self._observed = observed
         self._orphans = orphans(desired, observed)
         self._graph = graph
         self._verdicts = verdicts
+        self._networks = networks
         self._options = options
         self._draft = Draft()
         self._order = [name for name in graph.order() if name in verdicts]
         self._prepared: dict[str, int] = {}  # archive → step
+        self._created: dict[str, int] = {}  # network → step
         self._stopped: dict[str, int] = {}  # container → step that stops it early
         self._removed: dict[str, int] = {}  # container → step that removes it
         self._started: dict[str, list[int]] = {}  # service → steps that start or unpause its containers
@@ -66,6 +87,7 @@ class _Writer:
             for there in self._orphans:
                 self._remove(there, cause=f'orphan: no service "{there.service}" in the files')
         self._stop_early()
+        self._write_networks()
         for name in self._order:
             self._write_service(name)
         if self._options.wait and self._options.start:
@@ -110,6 +132,16 @@ class _Writer:
 
     # ---- what comes ---------------------------------------------------------------------------------------------
 
+    def _write_networks(self) -> None:
+        """A network that changes goes in between: its containers have been stopped early."""
+        for name, cause in self._networks.created.items():
+            before: tuple[int, ...] = ()
+            if name in self._networks.removed:
+                attached = (there.name for there in self._observed.containers if name in there.networks)
+                ends = [self._stopped.get(it) or self._removed.get(it) for it in attached]
+                before = (self._draft.add(RemoveNetwork(name), cause=cause, after=filter(None, ends)),)
+            self._created[name] = self._draft.add(CreateNetwork(name), cause=cause, after=before)
+
     def _write_service(self, name: str) -> None:
         for verdict in self._verdicts[name]:
             match verdict.fate:
@@ -136,6 +168,7 @@ class _Writer:
 
     def _launch(self, verdict: Verdict, *, after: Iterable[int]) -> None:
         name, before = verdict.spec.name, list(after)
+        before += [self._created[it.network] for it in verdict.spec.endpoints if it.network in self._created]
         if name in self._removed:  # its own predecessor, or an orphan that held the name
             before.append(self._removed[name])
         if self._options.start:

@@ -9,7 +9,7 @@ from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft
 from composer.planner.observed import Observed, ObservedContainer
 from composer.planner.options import DownOptions
-from composer.planner.plan import Plan, RemoveContainer, StopContainer
+from composer.planner.plan import Plan, RemoveContainer, RemoveNetwork, StopContainer
 from composer.planner.verdicts import ALIVE, orphans
 from composer.spec.desired import Desired
 
@@ -27,7 +27,16 @@ def teardown(observed: Observed, desired: Desired | None = None, *, options: Dow
         for there in observed.containers
         if there.name not in left and (not options.services or (there.service in named and not there.oneoff))
     ]
-    return _write(goers, graph=graph, orphans=left)
+    names = {there.name for there in goers}
+    staying = {name for there in observed.containers if there.name not in names for name in there.networks}
+    networks = [name for name in _own_networks(observed, options) if name not in staying]
+    return _write(goers, graph=graph, orphans=left, networks=networks)
+
+
+def _own_networks(observed: Observed, options: DownOptions) -> list[str]:
+    """The project's own; `down SERVICE` leaves them."""
+    own = (one.network for one in observed.networks if one.there and one.network.project == observed.project)
+    return [] if options.services or not observed.project else [network.name for network in own]
 
 
 def _named(observed: Observed, desired: Desired | None, options: DownOptions) -> frozenset[str]:
@@ -47,9 +56,10 @@ def _left_alone(observed: Observed, desired: Desired | None, options: DownOption
     return tuple(there.name for there in orphans(desired, observed))
 
 
-def _write(goers: list[ObservedContainer], *, graph: Graph, orphans: tuple[str, ...]) -> Plan:
+def _write(goers: list[ObservedContainer], *, graph: Graph, orphans: tuple[str, ...], networks: list[str]) -> Plan:
     draft = Draft()
     stops: dict[str, list[int]] = {}  # service → the steps that stop its containers
+    removals: list[tuple[ObservedContainer, int]] = []
     ranks = {name: rank for rank, name in enumerate(graph.order())}
     for there in sorted(goers, key=lambda there: (-ranks.get(there.service, -1), there.service, there.number)):
         after = set(_dependents_stopped(there.service, graph, stops))
@@ -58,7 +68,10 @@ def _write(goers: list[ObservedContainer], *, graph: Graph, orphans: tuple[str, 
             if not there.oneoff:
                 stops.setdefault(there.service, []).append(stop)
             after = {stop}
-        draft.add(RemoveContainer(there.name), cause="down", after=after)
+        removals.append((there, draft.add(RemoveContainer(there.name), cause="down", after=after)))
+    for network in networks:
+        last = [step for there, step in removals if network in there.networks]
+        draft.add(RemoveNetwork(network), cause="down", after=last)
     return draft.plan(orphans=orphans)
 
 

@@ -8,6 +8,7 @@ from enum import Enum
 
 from composer.errors import Conflict
 from composer.planner.dependencies import Graph, joined
+from composer.planner.networks import NOTHING, Judgement
 from composer.planner.observed import Observed, ObservedContainer, State
 from composer.planner.options import UpOptions
 from composer.spec.container import ContainerSpec
@@ -56,7 +57,15 @@ class Verdict:
 Verdicts = Mapping[str, tuple[Verdict, ...]]  # by service
 
 
-def judge(desired: Desired, observed: Observed, *, graph: Graph, scope: frozenset[str], options: UpOptions) -> Verdicts:
+def judge(
+    desired: Desired,
+    observed: Observed,
+    *,
+    graph: Graph,
+    scope: frozenset[str],
+    options: UpOptions,
+    networks: Judgement = NOTHING,
+) -> Verdicts:
     """A verdict for each container of the services in scope, and of those that must be restarted along with them."""
     goers = (
         frozenset(there.name for there in orphans(desired, observed)) if options.remove_orphans else frozenset[str]()
@@ -68,7 +77,9 @@ def judge(desired: Desired, observed: Observed, *, graph: Graph, scope: frozense
     }
     if not options.start:
         return first
-    return _spread(first, desired=desired, observed=observed, graph=graph, scope=scope, options=options)
+    return _spread(
+        first, desired=desired, observed=observed, graph=graph, scope=scope, options=options, networks=networks
+    )
 
 
 def existing(observed: Observed, service: str) -> tuple[ObservedContainer, ...]:
@@ -148,6 +159,7 @@ def _spread(
     graph: Graph,
     scope: frozenset[str],
     options: UpOptions,
+    networks: Judgement,
 ) -> Verdicts:
     """Add the restarts that other verdicts imply, in dependency order, so that one pass carries them all the way."""
     services = {service.name: service for service in desired.services}
@@ -156,7 +168,7 @@ def _spread(
         own = verdicts.get(name) or tuple(_bystanders(services[name], observed))
         along = name in scope or not options.no_deps
         reasons = dict(_reasons(graph, name, spread)) if along else {}
-        touched = [_drawn_in(verdict, spread=spread, reasons=reasons) for verdict in own]
+        touched = [_drawn_in(verdict, spread=spread, reasons=reasons, networks=networks) for verdict in own]
         if name in scope or any(verdict.fate is not Fate.LEAVE for verdict in touched):
             spread[name] = tuple(touched)
     return spread
@@ -178,10 +190,12 @@ def _reasons(graph: Graph, name: str, spread: Verdicts) -> Iterator[tuple[str, s
                 yield edge.service, f"{edge.service} is {_PAST[verdict.fate]}"
 
 
-def _drawn_in(verdict: Verdict, *, spread: Verdicts, reasons: Mapping[str, str]) -> Verdict:
-    """The verdict once it is known what happens to the dependencies."""
+def _drawn_in(verdict: Verdict, *, spread: Verdicts, reasons: Mapping[str, str], networks: Judgement) -> Verdict:
+    """The verdict once it is known what happens to the dependencies, and to the networks it is in."""
     targets = joined(verdict.spec)
     causes = list(reasons.values())
+    if verdict.there is not None and (cause := networks.cause(verdict.there)):
+        causes.append(cause)
     for other in (other for others in spread.values() for other in others if other.spec.name in targets):
         if other.new_process:  # its namespaces are new as well: who stays in the old ones is alone there
             causes.append(f"{other.spec.service} is {_PAST[other.fate]}")

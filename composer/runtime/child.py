@@ -5,9 +5,11 @@
     prepare: everything that can be            clone3: new mount, pid, uts, ipc, net namespaces as asked for,
       known beforehand                           in its v2 cgroup; a copy of all descriptors
     clone3 ──────────────────────────────────► DETACH    not dumpable, own session, own keyring
-    closes: the report pipe's writer,          JOIN      namespaces of other containers, by pidfd
-      the child's ends of its streams,         NETWORK   sysctls of the own namespaces; loopback up
-      cgroup descriptors, pidfds               NAMES     host name, domain name
+    makes its network interfaces (endpoints)   JOIN      namespaces of other containers, by pidfd
+    opens the gate ──────────────────────────► GATE      waited at, if there are interfaces to come
+    closes: the report pipe's writer, the      NETWORK   sysctls of the own namespaces; loopback up;
+      child's ends of its streams, the                   addresses and routes
+      gate, cgroup descriptors, pidfds         NAMES     host name, domain name
     waits (poll) for the report pipe           SOURCES   bind mounts opened, while the host's tree is whole
                                                PRIVATE   propagation of all mounts: slave
                                                ROOT      overlay; our own directories hidden
@@ -43,6 +45,8 @@ from composer.linux.namespaces import CLONE_NEWCGROUP, setdomainname, sethostnam
 from composer.linux.netdevice import set_interface_up
 from composer.runtime import init, namespaces, program, rootfs, sysctl
 from composer.runtime.namespaces import NamespacePlan
+from composer.runtime.network import inside
+from composer.runtime.network.endpoints import Places
 from composer.runtime.program import Performer
 from composer.runtime.road import about
 from composer.spec.container import ContainerSpec, Private
@@ -54,6 +58,7 @@ class Child(Performer):
 
     spec: ContainerSpec
     namespaces: NamespacePlan
+    places: Places  # in networks
     sysctls: tuple[tuple[str, str], ...]
     root: rootfs.Root
     command_line: tuple[int, int]  # for `init`
@@ -66,12 +71,18 @@ def join_namespaces(child: Child) -> None:
         child.root.shm_fd = namespaces.open_shared_memory(child.namespaces.joined)
 
 
+def pass_gate(child: Child) -> None:
+    """Wait for the network interfaces that the launcher makes."""
+    inside.pass_gate(child.places)
+
+
 def set_up_network(child: Child) -> None:
-    """Set the namespaces' sysctls; a network namespace of its own has a loopback interface that is down."""
+    """Set the namespaces' sysctls; a network namespace of its own has interfaces that are down."""
     sysctl.write_all(child.sysctls)
     if isinstance(child.spec.namespaces.network, Private):
         with about("lo"):
             set_interface_up("lo")
+        inside.configure(child.places)
 
 
 def set_names(child: Child) -> None:
@@ -111,6 +122,7 @@ def _of_root(step: Callable[[rootfs.Root], None]) -> Callable[[Child], None]:
 ROAD: tuple[tuple[str, Callable[[Child], None]], ...] = (
     ("DETACH", program.detach),
     ("JOIN", join_namespaces),
+    ("GATE", pass_gate),
     ("NETWORK", set_up_network),
     ("NAMES", set_names),
     ("SOURCES", _of_root(rootfs.open_sources)),

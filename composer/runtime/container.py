@@ -25,12 +25,14 @@ from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.location import Location
 from composer.runtime.child import ROAD, Child
 from composer.runtime.launch import Launch
+from composer.runtime.network.endpoints import open_places
 from composer.runtime.outcome import end, error_named, require_success
 from composer.runtime.program import Program
 from composer.runtime.road import open_report_pipe, walk
 from composer.runtime.tree import remove_tree
 from composer.spec.container import ContainerSpec
 from composer.spec.mounts import Bind
+from composer.spec.network import Attachment
 
 Road = tuple[tuple[str, Callable[[Child], None]], ...]
 
@@ -48,6 +50,7 @@ class Started:
     pty_master: int | None  # of Stdio.PTY
     kept: tuple[int, ...]  # ends of the FIFOs of Stdio.FIFO, to be held until the container is forgotten (see stdio)
     warnings: tuple[str, ...]  # what was asked for and this host cannot do
+    attachments: tuple[Attachment, ...] = ()  # its places in networks
 
 
 def start(launch: Launch, *, where: Location) -> Started:
@@ -91,7 +94,9 @@ def _begin(launch: Launch, purpose: str, *, where: Location, road: Road, undo: E
         control.entrance(created.cgroup) as entrance,
         open_report_pipe(undo) as (reader, writer),
         namespaces.children_in_pid_namespace_of(plan.joined),
+        open_places(spec, launch.networks, leases=launch.leases, before=launch.attached_before) as places,
     ):
+        _write_files(launch, places.attachments, undo)
         root = rootfs.Root(rootfs.Layout(launch, nodes, created.cgroup.directories), devpts_fd=streams.devpts)
         newborn = Child(
             program=prepared,
@@ -100,6 +105,7 @@ def _begin(launch: Launch, purpose: str, *, where: Location, road: Road, undo: E
             writer=writer,
             spec=spec,
             namespaces=plan,
+            places=places,
             sysctls=sysctls,
             root=root,
             command_line=command_line_area() if spec.init else (0, 0),
@@ -108,9 +114,17 @@ def _begin(launch: Launch, purpose: str, *, where: Location, road: Road, undo: E
         if pid == 0:
             walk(road, newborn)
         undo.callback(end, pid, pidfd)
+        places.attach(pid)
     warnings = (*created.warnings, *prepared.limits.warnings)
     started = Started(
-        pid, pidfd, start_time(pid), created.cgroup, pty_master=streams.master, kept=streams.kept, warnings=warnings
+        pid,
+        pidfd,
+        start_time(pid),
+        created.cgroup,
+        pty_master=streams.master,
+        kept=streams.kept,
+        warnings=warnings,
+        attachments=places.attachments,
     )
     return started, reader
 
@@ -126,7 +140,7 @@ def cgroup_name(spec: ContainerSpec) -> str:
 
 
 def _make_places(launch: Launch, undo: ExitStack) -> None:
-    """The container's directories and generated files, and the sources of binds that are to be made."""
+    """The container's directories, and the sources of binds that are to be made."""
     _make_directory(launch.state, undo, mode=0o711)
     _make_directory(launch.bundle, undo, mode=0o710)
     for name in BUNDLE_DIRECTORIES:
@@ -134,11 +148,15 @@ def _make_places(launch: Launch, undo: ExitStack) -> None:
     for one in launch.spec.mounts:
         if isinstance(one, Bind) and one.create_source:
             _make_directory(one.source, undo, mode=0o755)
+
+
+def _write_files(launch: Launch, attachments: tuple[Attachment, ...], undo: ExitStack) -> None:
+    """The generated files; some tell the container its addresses."""
     for file in launch.spec.files:
         path = files.host_path(launch.bundle, file.target)
         if not os.path.lexists(path):
             undo.callback(_unlink, path)
-        files.write(launch.bundle, file)
+        files.write(launch.bundle, files.addressed(file, attachments))
 
 
 def _make_directory(path: str, undo: ExitStack, *, mode: int) -> None:

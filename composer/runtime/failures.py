@@ -17,6 +17,7 @@ from composer.runtime.road import Report
 SENTENCES = {  # step: what could not be done; {} is what it was about
     "DETACH": "cannot detach its process from pycompose",
     "JOIN": "cannot join the namespaces of another container",
+    "GATE": "cannot wait for its network interfaces",
     "NETWORK": "cannot set up its network namespace ({})",
     "NAMES": "cannot set its host name to {!r}",
     "SOURCES": "cannot bind {}",
@@ -41,6 +42,7 @@ SENTENCES = {  # step: what could not be done; {} is what it was about
 HINTS = {
     ("NETWORK", errno.ENOENT): "this kernel has no parameter of that name",
     ("NETWORK", errno.EINVAL): "the kernel does not take this value",
+    ("NETWORK", errno.ENETUNREACH): "the gateway is not in the subnet",
     ("MOUNTS", errno.ENOTDIR): "a directory cannot be mounted on a file, nor a file on a directory",
     ("MOUNTS", errno.EISDIR): "a directory cannot be mounted on a file, nor a file on a directory",
     ("SOURCES", errno.ENOENT): "make it, or ask for it with create_host_path: true",

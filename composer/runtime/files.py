@@ -7,13 +7,26 @@ the old one): `write` keeps the inode.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from composer.spec.mounts import File
+from composer.spec.network import Attachment
 
 
 def host_path(bundle: str, target: str) -> str:
     """Where the file that the container sees at `target` is kept."""
     return f"{bundle}/files/{target.strip('/').replace('%', '%25').replace('/', '%2F')}"
+
+
+def addressed(file: File, attachments: tuple[Attachment, ...]) -> File:
+    """The file with the lines that depend on where the container is in its networks (hosts(5))."""
+    if not file.own_names and not file.gateway_names:
+        return file
+    own = [address for it in attachments for address in (it.ipv4_address, it.ipv6_address) if address]
+    hosts = [address for it in attachments for address in (it.ipv4_gateway, it.ipv6_gateway) if address and it.link]
+    lines = [f"{address}\t{file.own_names}\n" for address in own if file.own_names]
+    lines += [f"{hosts[0]}\t{name}\n" for name in file.gateway_names if hosts]
+    return replace(file, content=file.content + "".join(lines))
 
 
 def write(bundle: str, file: File) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from composer.spec.container import ContainerSpec
+from composer.spec.network import Attachment, Network
 
 
 class Stdio(Enum):
@@ -31,3 +32,6 @@ class Launch:
     hidden: tuple[str, ...]  # our own directories, which a container over "/" must not see
     joins: tuple[tuple[str, int, int], ...] = ()  # (namespace as in spec.Namespaces, pid, start time of that process)
     stdio: Stdio = Stdio.FIFO
+    networks: tuple[Network, ...] = ()  # those of the endpoints, as they have become
+    leases: str = ""  # where addresses are noted that no interface of the host tells
+    attached_before: tuple[Attachment, ...] = ()  # in its last run: an address is kept where that can be

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
+from composer.spec.network import Network
 from composer.spec.policy import Policy
 
 _VERSION = 1  # part of every fingerprint: a change of meaning here recreates containers, on purpose
@@ -17,3 +18,9 @@ def fingerprint(spec: ContainerSpec, policy: Policy) -> str:
     files = tuple(file if file.identity is None else replace(file, content="") for file in spec.files)
     text = f"{_VERSION}\n{codec.dumps(replace(spec, files=files))}\n{codec.dumps(policy)}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def network_fingerprint(network: Network) -> str:
+    """The same for a network, short enough for a label in the kernel. Which addresses are kept free may change."""
+    text = f"{_VERSION}\n{codec.dumps(replace(network, reserved=(), external=False))}"
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]

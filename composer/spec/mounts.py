@@ -76,3 +76,5 @@ class File:
     uid: int = 0
     gid: int = 0
     identity: str | None = None  # stands for `content` in fingerprints where that follows a file of the host
+    own_names: str = ""  # of /etc/hosts: what the container is called, a line for each address that it gets
+    gateway_names: tuple[str, ...] = ()  # of /etc/hosts: names of the host, which is the container's gateway

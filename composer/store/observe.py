@@ -39,6 +39,7 @@ def observed_container(record: ContainerRecord) -> ObservedContainer:
         exit_code=record.exit_code,
         oneoff=record.spec.oneoff,
         layer=record.layer,
+        networks=tuple(endpoint.network for endpoint in record.spec.endpoints),
     )
 
 

@@ -13,6 +13,8 @@
         stdin  stdout  stderr           FIFOs
 <root>/
     layers/<digest>/                    unpacked root file systems
+    networks/<name>.json                what each network was made from (runtime.network.definitions)
+    networks/leases/                    who has which address of macvlan and ipvlan networks (runtime.network.endpoints)
     cache/                              compiled system call filters and such: may be deleted at any time
     projects/<project>/<name>/          "bundle" of one container
         upper/  work/  merged/          its writable layer and the place where its root is mounted
@@ -86,6 +88,14 @@ class Paths:
     @property
     def layers(self) -> str:
         return f"{self.root}/layers"
+
+    @property
+    def networks(self) -> str:
+        return f"{self.root}/networks"
+
+    @property
+    def leases(self) -> str:
+        return f"{self.networks}/leases"
 
     @property
     def cache(self) -> str:

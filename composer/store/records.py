@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from composer.planner.observed import HealthStatus, State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
+from composer.spec.network import Attachment
 from composer.spec.policy import Policy
 from composer.store import atomic
 from composer.store.paths import ProjectPaths
@@ -53,6 +54,7 @@ class ContainerRecord:
     pid: int = 0  # of PID 1 in the host's numbering, 0 while there is none
     start_time: int = 0  # field 22 of /proc/PID/stat: together with the pid it names a process
     cgroup: tuple[tuple[str, str], ...] = ()  # (controller or "unified", absolute directory)
+    attachments: tuple[Attachment, ...] = ()  # its places in networks: of the last run, where it does not run
     layer: str = ""  # digest of the unpacked root file system, "" where there is none
     started_ns: int = 0
     finished_ns: int = 0

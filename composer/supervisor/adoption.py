@@ -76,7 +76,8 @@ def _load_all(project: Project) -> Iterator[ContainerRecord]:
 def _of_launcher(there: RunningContainer | None) -> Launched | None:
     if there is None:
         return None
-    return Launched(Child(there.container, there.pid, there.start_time), Cgroup(there.cgroup))
+    child = Child(there.container, there.pid, there.start_time)
+    return Launched(child, Cgroup(there.cgroup), attachments=there.attachments)
 
 
 def _ended(project: Project, record: ContainerRecord) -> Launched | None:

@@ -12,7 +12,7 @@ import anyio
 
 from composer import errors
 from composer.control.messages import Answer, Planned, StepDone, StepFailed, StepStarted
-from composer.planner.plan import AwaitService, Plan, PrepareRootfs, StartContainer, Step
+from composer.planner.plan import AwaitService, CreateNetwork, Plan, PrepareRootfs, RemoveNetwork, StartContainer, Step
 
 Perform = Callable[[Step], Awaitable[str]]  # does one step, answers a note for the user or ""
 Tell = Callable[[Answer], None]
@@ -143,6 +143,8 @@ def _service(step: Step, service_of: Callable[[str], str]) -> str:
             return service
         case PrepareRootfs(path=path):
             return path
+        case CreateNetwork(network=name) | RemoveNetwork(network=name):
+            return name
         case action:
             return service_of(action.container)
 

@@ -59,6 +59,7 @@ class Journal:
             pid=run.child.pid,
             start_time=run.child.start_time,
             cgroup=run.cgroup.directories,
+            attachments=run.attachments,
             started_ns=time.time_ns(),
             exit_code=None,
             oom_killed=False,

@@ -40,6 +40,7 @@ from composer.runtime.launcher.protocol import (
     StartProcess,
     Terminal,
 )
+from composer.spec.network import Attachment
 from composer.spec.process import Process
 from composer.supervisor.mailbox import Closed, Mailbox
 
@@ -73,6 +74,7 @@ class Launched:
     cgroup: Cgroup
     terminal: int | None = None
     warnings: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class LauncherLink:
         assert isinstance(answer, Started)
         child = Child(answer.container, answer.pid, answer.start_time)
         self._children.add(child)
-        return Launched(child, Cgroup(answer.cgroup), terminal, answer.warnings)
+        return Launched(child, Cgroup(answer.cgroup), terminal, answer.warnings, answer.attachments)
 
     async def adopt(self, child: Child, cgroup: Cgroup, *, launch_path: str) -> None:
         """Have the launcher look after a container that an earlier one has started. Raises PycomposeError."""

@@ -22,6 +22,7 @@ from composer.store.paths import Paths, ProjectPaths
 from composer.store.records import ContainerRecord
 from composer.supervisor import pump
 from composer.supervisor.launcher_link import Child, Launched, LauncherLink
+from composer.supervisor.networks import Networks
 from composer.supervisor.pump import Pump, Source
 from composer.supervisor.run import Run
 
@@ -31,11 +32,14 @@ RunningOf = Callable[[str], Child | None]  # the process of a container, None wh
 class Launching:
     """Starts the containers of one project."""
 
-    def __init__(self, paths: Paths, project: str, *, link: LauncherLink, running: RunningOf, log: Log) -> None:
+    def __init__(
+        self, paths: Paths, project: str, *, link: LauncherLink, running: RunningOf, networks: Networks, log: Log
+    ) -> None:
         self._paths = paths
         self._places: ProjectPaths = paths.project(project)
         self._link = link
         self._running = running
+        self._networks = networks
         self._log = log
 
     async def resolve(self, source: RootfsSource, *, progress: images.Progress | None = None) -> images.Layer:
@@ -58,6 +62,9 @@ class Launching:
             hidden=(self._paths.run, self._paths.root),
             joins=tuple(self._joins(spec)),
             stdio=Stdio.PTY if spec.process.tty else Stdio.FIFO,
+            networks=await self._networks.of(spec),
+            leases=self._paths.leases,
+            attached_before=record.attachments,
         )
         path = self.launch_path(spec.name)
         try:
@@ -86,7 +93,14 @@ class Launching:
         sources, terminal = self._sources(spec, launched.terminal)
         directory, adopted = self._places.log(spec.name), age_ns is not None
         output = Pump(directory, spec.log, sources=sources, log=self._log, insists=not adopted)
-        return Run(launched.child, cgroup=launched.cgroup, pump=output, terminal=terminal, age_ns=age_ns or 0)
+        return Run(
+            launched.child,
+            cgroup=launched.cgroup,
+            pump=output,
+            terminal=terminal,
+            age_ns=age_ns or 0,
+            attachments=launched.attachments,
+        )
 
     def _sources(self, spec: ContainerSpec, terminal: int | None) -> tuple[tuple[Source, ...], int | None]:
         if terminal is not None:

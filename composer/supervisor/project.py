@@ -34,6 +34,7 @@ from composer.supervisor.journal import Journal
 from composer.supervisor.keeper import Keeper
 from composer.supervisor.launcher_link import Child, LauncherLink
 from composer.supervisor.launching import Launching
+from composer.supervisor.networks import Networks
 from composer.supervisor.run import Run
 from composer.supervisor.turn import Turn
 
@@ -62,7 +63,8 @@ class Project:
         self.desired: Desired | None = None  # what was last asked for
         self.changes = changes  # of the set of keepers, and of whether they are at rest
         self.turn = Turn()
-        self.launching = Launching(paths, name, link=link, running=self._child_of, log=log)
+        self.networks = Networks(paths, name)
+        self.launching = Launching(paths, name, link=link, running=self._child_of, networks=self.networks, log=log)
         self._root = paths.root
         self._group = group
         self.boot_id = boot_id
@@ -101,7 +103,14 @@ class Project:
     def observed(self, desired: Desired | None) -> Observed:
         """A snapshot for the planner. Blocks for as long as archives that are new take to hash."""
         containers = tuple(observed_container(keeper.record) for keeper in self.keepers.values())
-        return Observed(containers, layers=_digests(desired, root=self._root) if desired else {})
+        networks, subnets = self.networks.observe()
+        return Observed(
+            containers,
+            layers=_digests(desired, root=self._root) if desired else {},
+            networks=networks,
+            subnets=subnets,
+            project=self.name,
+        )
 
     async def wait_launches(self) -> None:
         """Wait until no launch is in flight: what is then seen is one thing or the other."""
@@ -133,6 +142,7 @@ class Project:
 
     def _take(self, desired: Desired) -> None:
         self.desired = desired
+        self.networks.want(desired)
         self._wanted = {
             spec.name: (spec, service.policy) for service in desired.services for spec in service.containers
         }

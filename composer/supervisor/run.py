@@ -22,6 +22,7 @@ from composer.runtime.cgroup import control, freeze, kill, oom
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.exits import ExitRecord
 from composer.spec.codec import DecodeError
+from composer.spec.network import Attachment
 from composer.supervisor.launcher_link import Child, LauncherGone, LauncherLink
 from composer.supervisor.pump import Pump
 
@@ -44,9 +45,17 @@ class Run:
     """A container's process and what belongs to it. Its owner runs `look_after` in a task, then calls `finish`."""
 
     def __init__(
-        self, child: Child, *, cgroup: Cgroup, pump: Pump, terminal: int | None = None, age_ns: int = 0
+        self,
+        child: Child,
+        *,
+        cgroup: Cgroup,
+        pump: Pump,
+        terminal: int | None = None,
+        age_ns: int = 0,
+        attachments: tuple[Attachment, ...] = (),
     ) -> None:
         self.child = child
+        self.attachments = attachments
         self.cgroup = cgroup
         self.pump = pump
         self.terminal = terminal  # the master, which the pump reads and closes

@@ -21,10 +21,12 @@ from composer.planner.life import (
 from composer.planner.plan import (
     AwaitService,
     CreateContainer,
+    CreateNetwork,
     KillContainer,
     PauseContainer,
     PrepareRootfs,
     RemoveContainer,
+    RemoveNetwork,
     RestartContainer,
     StartContainer,
     Step,
@@ -54,6 +56,10 @@ class Steps:
         match step.action:
             case PrepareRootfs(path):
                 await self._prepare(path, step.number)
+            case CreateNetwork(name):
+                await self._project.networks.create(name)
+            case RemoveNetwork(name):
+                return await self._project.networks.remove(name)
             case CreateContainer(name):
                 await self._made(name)
             case StartContainer(name):

@@ -100,7 +100,7 @@ def _interpolated(call: Invocation) -> str:
         consistency=not given.switch("no-consistency"),
     )
     if service := given.text("hash"):
-        return _lines(_hashes(found, service))
+        return _lines(_hashes(call, found, service))
     if given.switch("environment"):
         return _lines(f"{name}={value}" for name, value in sorted(found.environment.items()))
     for name, listed in _LISTS:
@@ -147,8 +147,8 @@ _LISTS: tuple[tuple[str, Callable[[Project], Iterable[str]]], ...] = (
 )
 
 
-def _hashes(found: Loaded, wanted: str) -> Iterable[str]:
-    for service in lowered(found).services:
+def _hashes(call: Invocation, found: Loaded, wanted: str) -> Iterable[str]:
+    for service in lowered(call, found).services:
         if wanted in ("*", service.name) and service.containers:
             yield f"{service.name} {fingerprint(service.containers[0], service.policy)}"
 

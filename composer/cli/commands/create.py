@@ -18,5 +18,5 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     found = loaded(call, services=call.operands)
-    desired = lowered(found, scale=scales(call.arguments.texts("scale")))
+    desired = lowered(call, found, scale=scales(call.arguments.texts("scale")))
     return converge(call, desired, options_of(call, services=call.operands, start=False))

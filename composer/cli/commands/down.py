@@ -46,7 +46,7 @@ def run(call: Invocation) -> int:
     of_services(paths, call.operands)
     options = DownOptions(call.operands, remove_orphans=call.arguments.switch("remove-orphans"))
     if call.arguments.switch("dry-run"):
-        print_plan(call, teardown(observed(paths), recorded_desired(paths), options=options))
+        print_plan(call, teardown(observed(call, paths), recorded_desired(paths), options=options))
         return 0
     call.require_root()
     perform(call, project_of(paths), Down(options, timeout_ns=timeout_ns(call)))

@@ -19,5 +19,5 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     wanted = scales(call.operands)
-    desired = lowered(loaded(call, services=tuple(wanted)), scale=wanted)
+    desired = lowered(call, loaded(call, services=tuple(wanted)), scale=wanted)
     return converge(call, desired, options_of(call, services=tuple(wanted)))

@@ -56,7 +56,7 @@ def run(call: Invocation) -> int:
     found = loaded(call, services=call.operands)
     named = (given.text("exit-code-from") or "", *given.texts("attach"), *given.texts("no-attach"))
     check_services(found.project, tuple(filter(None, named)))
-    desired = lowered(found, scale=scales(given.texts("scale")))
+    desired = lowered(call, found, scale=scales(given.texts("scale")))
     options = options_of(call, services=call.operands, start=not given.switch("no-start"), wait=given.switch("wait"))
     if given.switch("dry-run"):
         return show_plan(call, desired, options)

@@ -20,10 +20,12 @@ from composer.planner.plan import (
     Action,
     AwaitService,
     CreateContainer,
+    CreateNetwork,
     KillContainer,
     PauseContainer,
     PrepareRootfs,
     RemoveContainer,
+    RemoveNetwork,
     RestartContainer,
     StartContainer,
     StopContainer,
@@ -64,6 +66,10 @@ def names_and_words(action: Action) -> tuple[tuple[str, ...], str, str]:
     match action:
         case PrepareRootfs(path):
             return (f"Rootfs {path}",), "Unpacking", "Unpacked"
+        case CreateNetwork(name):
+            return (f"Network {name}",), "Creating", "Created"
+        case RemoveNetwork(name):
+            return (f"Network {name}",), "Removing", "Removed"
         case AwaitService(_, containers, condition):
             return tuple(f"Container {name}" for name in containers), "Waiting", _REACHED[condition]
         case CreateContainer():

@@ -111,7 +111,13 @@ class Children:
         exits.forget(launch.state)
         self._watch(_Container(launch, started, ours=True))
         answer = protocol.Started(
-            request, name, started.pid, started.start_time, started.cgroup.directories, started.warnings
+            request,
+            name,
+            started.pid,
+            started.start_time,
+            started.cgroup.directories,
+            started.warnings,
+            started.attachments,
         )
         audience.tell(answer, () if started.pty_master is None else (started.pty_master,))
 
@@ -208,7 +214,13 @@ class Children:
     def running(self) -> tuple[RunningContainer, ...]:
         """Containers that have not ended."""
         return tuple(
-            RunningContainer(name, one.started.pid, one.started.start_time, one.started.cgroup.directories)
+            RunningContainer(
+                name,
+                one.started.pid,
+                one.started.start_time,
+                one.started.cgroup.directories,
+                one.started.attachments,
+            )
             for name, one in self.containers.items()
             if one.record is None
         )

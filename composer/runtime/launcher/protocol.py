@@ -24,6 +24,7 @@ from typing import TypeVar, get_args
 
 from composer.runtime.exits import ExitRecord
 from composer.spec import codec
+from composer.spec.network import Attachment
 from composer.spec.process import Process
 
 VERSION = 2
@@ -94,12 +95,13 @@ Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | F
 
 @dataclass(frozen=True, slots=True)
 class RunningContainer:
-    """A container that the launcher looks after."""
+    """A container that the launcher looks after. `attachments` are known of those that it has started itself."""
 
     container: str
     pid: int
     start_time: int
     cgroup: tuple[tuple[str, str], ...]
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Started:
     start_time: int
     cgroup: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

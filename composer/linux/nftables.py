@@ -1,0 +1,65 @@
+"""nftables(8) rulesets, by libnftables: the library that the command `nft` itself is made of.
+
+A text of commands is one transaction: all of it holds from one packet to the next, or nothing has changed. In-process,
+so that nobody forks; loaded at the first use, for it is a megabyte that most commands do without.
+
+Beyond this module: what the rules are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from composer.errors import MissingFeature
+
+LIBRARY = "libnftables.so.1"
+NFT_CTX_DEFAULT = 0
+
+
+def run(commands: str) -> str:
+    """Do what `nft -f` would do with these commands; what it would print. Raises OSError, MissingFeature."""
+    library = _library()
+    with _context(library) as context:
+        if library.nft_run_cmd_from_buffer(context, commands.encode()) != 0:
+            said = library.nft_ctx_get_error_buffer(context) or b""
+            error = OSError(0, said.decode(errors="replace").strip() or "nftables does not say why")
+            error.add_note("nft -f")
+            raise error
+        return (library.nft_ctx_get_output_buffer(context) or b"").decode(errors="replace")
+
+
+@contextmanager
+def _context(library: ctypes.CDLL) -> Iterator[int]:
+    context = library.nft_ctx_new(NFT_CTX_DEFAULT)
+    if not context:
+        raise MissingFeature("cannot speak to nftables: this kernel has no nf_tables", hint="modprobe nf_tables")
+    try:
+        library.nft_ctx_buffer_error(context)
+        library.nft_ctx_buffer_output(context)
+        yield context
+    finally:
+        library.nft_ctx_free(context)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise MissingFeature(
+            f"cannot speak to nftables: {LIBRARY} is not installed",
+            hint="apt install nftables, dnf install nftables, or whatever this system calls it",
+        ) from error
+    library.nft_ctx_new.restype = ctypes.c_void_p
+    library.nft_ctx_new.argtypes = [ctypes.c_uint32]
+    library.nft_ctx_free.argtypes = [ctypes.c_void_p]
+    library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    for name in ("nft_ctx_buffer_error", "nft_ctx_buffer_output"):
+        getattr(library, name).argtypes = [ctypes.c_void_p]
+    for name in ("nft_ctx_get_error_buffer", "nft_ctx_get_output_buffer"):
+        getattr(library, name).argtypes = [ctypes.c_void_p]
+        getattr(library, name).restype = ctypes.c_char_p
+    return library

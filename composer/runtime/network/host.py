@@ -1,0 +1,73 @@
+"""The host's network: who may change it now, and what there is.
+
+The lock is flock(2) on the network namespace itself: one for everybody who works in it, whatever directories they use,
+let go by the kernel when its holder dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from composer.linux.rtnetlink import Link, RouteSocket
+from composer.runtime.network import labels
+from composer.runtime.network.labels import EndpointLabel, NetworkLabel
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Alone with the networks of the host, within the block. Waits for its turn."""
+    fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundNetwork:
+    """A network as the kernel has it."""
+
+    label: NetworkLabel
+    link: Link
+    endpoints: tuple[EndpointLabel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetwork:
+    """A snapshot. `subnets` are those in use on the host by others than our networks."""
+
+    networks: dict[str, FoundNetwork]
+    subnets: tuple[str, ...]
+    links: tuple[Link, ...] = ()
+
+    def taken(self) -> tuple[str, ...]:
+        """All subnets that a new network must not overlap."""
+        return (*self.subnets, *(subnet for found in self.networks.values() for subnet in found.label.subnets))
+
+
+def observe(route: RouteSocket) -> HostNetwork:
+    """What there is. Raises OSError."""
+    links = route.links()
+    ours = {link.index: label for link in links if (label := labels.read_network(link))}
+    ports: dict[int, list[EndpointLabel]] = {}
+    for link in links:
+        if link.master in ours and (endpoint := labels.read_endpoint(link)):
+            ports.setdefault(link.master, []).append(endpoint)
+    networks = {
+        ours[link.index].network: FoundNetwork(ours[link.index], link, tuple(ports.get(link.index, ())))
+        for link in links
+        if link.index in ours
+    }
+    subnets = {
+        str(ipaddress.ip_network(f"{it.address}/{it.prefix}", strict=False))
+        for it in route.addresses()
+        if it.index not in ours
+    }
+    subnets |= {it.destination for it in route.routes() if it.destination and it.index not in ours}
+    return HostNetwork(networks, tuple(sorted(subnets)), tuple(links))

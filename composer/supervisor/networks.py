@@ -1,0 +1,63 @@
+"""The networks of one project: made, removed, observed. What blocks is done beside the loop."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio.to_thread
+
+from composer import errors
+from composer.planner.networks import as_wanted
+from composer.planner.observed import ObservedNetwork
+from composer.runtime.network import networks
+from composer.spec.container import ContainerSpec
+from composer.spec.desired import Desired
+from composer.spec.network import Network
+from composer.store.paths import Paths
+
+
+class Networks:
+    """Those of a project, and what it uses of others."""
+
+    def __init__(self, paths: Paths, project: str) -> None:
+        self._directory = paths.networks
+        self._project = project
+        self._desired = Desired(project, ())
+
+    def want(self, desired: Desired) -> None:
+        """What was asked for."""
+        self._desired = desired
+
+    def observe(self) -> tuple[tuple[ObservedNetwork, ...], tuple[str, ...]]:
+        """(networks of the host, subnets that others use). Blocks. Raises HostError."""
+        there = networks.observe()
+        return networks.observed(there, directory=self._directory), there.subnets
+
+    async def create(self, name: str) -> None:
+        """Make a network that was asked for. Raises PycomposeError."""
+        await anyio.to_thread.run_sync(self._create, name)
+
+    def _create(self, name: str) -> None:
+        wanted = next((network for network in self._desired.networks if network.name == name), None)
+        if wanted is None:
+            raise errors.NoSuchThing(f"cannot create network {name}: nothing says how")
+        network = as_wanted(wanted, self.observe()[0]) if wanted.external else wanted
+        networks.create(network, directory=self._directory, pools=self._desired.address_pools)
+
+    async def remove(self, name: str) -> str:
+        """Remove a network of the project; a note where others still use it. Raises PycomposeError."""
+        remove = partial(networks.remove, name, project=self._project, directory=self._directory)
+        try:
+            await anyio.to_thread.run_sync(remove)
+        except networks.InUse as error:
+            return error.message
+        return ""
+
+    async def of(self, spec: ContainerSpec) -> tuple[Network, ...]:
+        """Those that a container is to be attached to. Raises NoSuchThing, HostError."""
+        if not spec.endpoints:
+            return ()
+        return await anyio.to_thread.run_sync(self._of, spec)
+
+    def _of(self, spec: ContainerSpec) -> tuple[Network, ...]:
+        return tuple(networks.resolved(it.network, directory=self._directory) for it in spec.endpoints)
