@@ -84,7 +84,7 @@ def _cause(network: Network, there: ObservedNetwork | None, project: str) -> str
         if there is None:
             raise NoSuchThing(
                 f"cannot use network {network.name}: it is external, and there is none of that name",
-                hint=f"`pycompose network create {network.name}` makes it",
+                hint="bring up the project that makes it first",
             )
         return "" if there.there else MISSING
     if there is None or not there.there:

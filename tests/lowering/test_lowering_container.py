@@ -29,6 +29,7 @@ from composer.spec.container import (
 from composer.spec.desired import Condition, Dependency
 from composer.spec.fingerprint import fingerprint
 from composer.spec.mounts import Bind, File, Filesystem, Mount, Propagation, Recursion, Tmpfs
+from composer.spec.network import Endpoint
 from composer.spec.policy import Policy
 from composer.spec.process import Process, Rlimit
 from composer.spec.rootfs import Archive, Directory, HostRoot
@@ -39,15 +40,15 @@ HOST = HostFacts(
     resolv_conf="# made by hand\nnameserver 9.9.9.9\nsearch example.org\noptions edns0\n",
     directories=frozenset(["/srv/root"]),
 )
-HOSTS = """\
+LOCALHOST = """\
 127.0.0.1	localhost
 ::1	localhost ip6-localhost ip6-loopback
 fe00::	ip6-localnet
 ff00::	ip6-mcastprefix
 ff02::1	ip6-allnodes
 ff02::2	ip6-allrouters
-127.0.1.1	shop-web-1
 """
+HOSTS = f"{LOCALHOST}127.0.1.1\tshop-web-1\n"
 FOURTEEN = (
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -112,7 +113,7 @@ def test_a_service_that_says_nothing_is_docker_s_default_container() -> None:
         ),
         files=(
             File("/etc/hostname", "shop-web-1\n"),
-            File("/etc/hosts", HOSTS),
+            File("/etc/hosts", LOCALHOST, own_names="shop-web-1"),
             File("/etc/resolv.conf", HOST.resolv_conf, identity=""),
         ),
         masked_paths=(
@@ -137,6 +138,7 @@ def test_a_service_that_says_nothing_is_docker_s_default_container() -> None:
             ("com.docker.compose.project", "shop"),
             ("com.docker.compose.service", "web"),
         ),
+        endpoints=(Endpoint("shop_default"),),
     )
     assert policy() == Policy()
 
@@ -367,11 +369,14 @@ def contents(spec: ContainerSpec) -> dict[str, str]:
 
 def test_hosts() -> None:
     extra = {"db": ("10.0.0.1", "::5"), "me": ("host-gateway",)}
-    assert contents(web(extra_hosts=extra))["/etc/hosts"] == HOSTS + "10.0.0.1\tdb\n::5\tdb\n"
+    assert contents(web(extra_hosts=extra, network_mode="none"))["/etc/hosts"] == HOSTS + "10.0.0.1\tdb\n::5\tdb\n"
+    hosts = next(file for file in web(extra_hosts=extra).files if file.target == "/etc/hosts")
+    assert (hosts.content, hosts.own_names) == (LOCALHOST + "10.0.0.1\tdb\n::5\tdb\n", "shop-web-1")
+    assert hosts.gateway_names == ("me",)
     assert contents(web(extra_hosts=extra, network_mode="host"))["/etc/hosts"] == (
         "127.0.0.1 localhost metal\n10.0.0.1\tdb\n::5\tdb\n127.0.0.1\tme\n"
     )
-    named = contents(web(hostname="h", domainname="example.org"))
+    named = contents(web(hostname="h", domainname="example.org", network_mode="none"))
     assert named["/etc/hosts"].endswith("127.0.1.1\th.example.org h\n")
     assert named["/etc/hostname"] == "h\n"
 
