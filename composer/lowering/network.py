@@ -66,8 +66,8 @@ class _Mistake(ValueError):
 
 def _lower(key: str, said: model.Network, project: str) -> Where:
     if said.external:
-        return _BY_DRIVER.get(said.name) or Network(_fit(said.name), key=key, external=True)
-    name = _fit(said.name)
+        return _BY_DRIVER.get(said.name) or Network(_fit(said.name, project), key=key, external=True)
+    name = _fit(said.name, project)
     driver = said.driver or "bridge"
     if driver in _BY_DRIVER:
         return _BY_DRIVER[driver]
@@ -97,8 +97,10 @@ def _lower(key: str, said: model.Network, project: str) -> Where:
 _BY_DRIVER: dict[str, Host | Private] = {"host": Host(), "none": Private(), "null": Private()}
 
 
-def _fit(name: str) -> str:
-    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name) or len(name) > LONGEST_NAME:
+def _fit(name: str, project: str) -> str:
+    # a project with a name so long cannot be at all, and is told so in other words
+    long = len(name) > LONGEST_NAME >= len(project)
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name) or long:
         raise _Mistake(
             f'cannot be called "{name}": a name has letters, digits, "_", "." and "-", at most {LONGEST_NAME} of them'
         )
