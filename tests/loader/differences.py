@@ -66,7 +66,9 @@ REFUSED = (
     Refused("a wait for the health of a service that has no healthcheck", r"can never be healthy"),
     Refused("labels that begin with `com.docker.compose.`, which are reserved", r"label .* is reserved"),
     Refused("profiles with spaces, which the specification excludes", r"is not a profile name"),
-    Refused("relative paths of the container", r"container path .* is not absolute|options but no container path"),
+    Refused(
+        "relative paths of the container", r"(container|tmpfs) path .* is not absolute|options but no container path"
+    ),
     Refused("two volumes or tmpfs at one path, of which one would be hidden", r"is a mount of .* already"),
     Refused(
         "options that mean nothing for their kind of mount, or to anybody",
@@ -118,6 +120,7 @@ ACCEPTED = (
     Accepted("container names of one letter", r"container_name .* does not match"),
     Accepted("infinite numbers as the text of a variable", r"json: unsupported value"),
     Accepted("keys for `ssh`, which docker compose cannot write as JSON", r"type types.SSHKey"),
+    Accepted("`ssh` of a build in several files, which is merged", r"cannot override services\..*\.build\.ssh"),
     Accepted("a boolean among the options of a log or a driver", r"must be a (null, )?number or string"),
     Accepted("an empty document among others, which says nothing", r"top-level object must be a mapping"),
     Accepted("a `version:` of any kind, as it is ignored", r"version must be a string"),
