@@ -48,16 +48,24 @@ def test_two_networks(example: Project) -> None:
 def test_addresses_outlive_the_supervisor_and_the_launcher(example: Project) -> None:
     example("up", "-d", "--wait")
     before = {service: address(example, service, "back") for service in ("shop", "database")}
-    base = f"{example.pycompose.paths.run}/{example.name}"
-    for process in os.listdir("/proc"):
-        if process.isdecimal() and base.encode() in _command_line(process) and b"sleep" not in _command_line(process):
-            os.kill(int(process), signal.SIGKILL)
+    assert _kill_both(example) == 2
     example("up", "-d", "--wait")
     assert {service: address(example, service, "back") for service in ("shop", "database")} == before
     assert reaches(example, "shop", "10.213.77.20")
     example("restart", "shop")
     assert address(example, "shop", "back") == before["shop"]
     example("down")
+
+
+def _kill_both(example: Project) -> int:
+    """How many processes of ours looked after the project; none does now."""
+    marks = (example.pycompose.paths.run.encode(), f'"{example.name}"'.encode(), b"__main__.py")
+    found = [int(it) for it in os.listdir("/proc") if it.isdecimal()]
+    found = [process for process in found if all(mark in _command_line(str(process)) for mark in marks)]
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # none sees the other's end
+        for process in found:
+            os.kill(process, number)
+    return len(found)
 
 
 def _command_line(process: str) -> bytes:
