@@ -12,7 +12,7 @@ from __future__ import annotations
 import select
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
@@ -23,7 +23,7 @@ from composer.cli.operation import asked, client, display
 from composer.cli.render.logs import LogLines, Origin
 from composer.cli.render.progress import INTERVAL, Display
 from composer.cli.signals import Signals
-from composer.control.client import Client, Connection
+from composer.control.client import Client, Connection, Deposits
 from composer.control.messages import Happened, Kill, Ping, Stop, Up, Wait, Watch
 from composer.planner.observed import State
 from composer.store.logs.reader import Selection
@@ -47,6 +47,7 @@ class Attachment:
     shown: frozenset[str]  # services whose output is printed
     cascade: Cascade = Cascade.NONE
     exit_code_from: str | None = None
+    deposits: Deposits = field(default_factory=dict)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -68,7 +69,7 @@ def attach(call: Invocation, attachment: Attachment) -> int:
         timestamps=call.arguments.switch("timestamps"),
     )
     since_ns = time.time_ns()
-    peer = client(call, attachment.operation.desired.project)
+    peer = client(call, attachment.operation.desired.project, deposits=attachment.deposits)
     for _ in peer.request(Ping()):  # from here on the project's directory is there to be watched
         pass
     with (

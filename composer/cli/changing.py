@@ -16,7 +16,8 @@ from composer.planner.observed import Observed
 from composer.planner.plan import Plan
 from composer.spec import codec
 from composer.spec.desired import Desired
-from composer.store.observe import observed_container
+from composer.store import volumes
+from composer.store.observe import missing, observed_container
 from composer.store.paths import ProjectPaths
 
 TIMEOUT = number("--timeout", "-t", metavar="SECONDS", help="How long a container may take to stop; -1: any time")
@@ -62,8 +63,15 @@ def recorded_desired(paths: ProjectPaths) -> Desired:
         raise HostError(f"cannot read what project {project_of(paths)} should be: {error}", hint=hint) from None
 
 
-def observed(call: Invocation, paths: ProjectPaths, *, layers: dict[str, str] | None = None) -> Observed:
-    """The project as its records tell it, `layers` being what archives hold now, and the networks of this host."""
+def observed(
+    call: Invocation,
+    paths: ProjectPaths,
+    *,
+    desired: Desired | None = None,
+    layers: dict[str, str] | None = None,
+) -> Observed:
+    """The project as its records tell it, `layers` being what archives hold now, with the networks and volumes of this
+    host and what `desired` misses."""
     from composer.runtime.network import networks
 
     there = networks.observe()
@@ -72,6 +80,8 @@ def observed(call: Invocation, paths: ProjectPaths, *, layers: dict[str, str] | 
         layers or {},
         networks=networks.observed(there, directory=call.paths.networks),
         subnets=there.subnets,
+        volumes=volumes.observed(call.paths),
+        missing=missing(desired) if desired else {},
         project=project_of(paths),
     )
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from composer.cli.containers import no_such_service
 from composer.cli.facts import host_facts
+from composer.cli.granting import deposits, with_grants
 from composer.cli.invocation import Invocation
 from composer.cli.pools import address_pools
 from composer.cli.project import load_request
@@ -22,6 +23,7 @@ from composer.loader.pipeline import load
 from composer.loader.request import Loaded
 from composer.lowering import rootfs
 from composer.lowering.desired import LoweringOptions, lower
+from composer.lowering.host import HostFacts
 from composer.lowering.mistake import Mistake
 from composer.model.project import Project
 from composer.spec.desired import Desired
@@ -69,7 +71,7 @@ def lowered(call: Invocation, found: Loaded, *, scale: Mapping[str, int] | None 
     Raises InvalidFile, NoSuchThing, UsageError.
     """
     check_services(found.project, tuple(scale or ()))
-    host = host_facts(rootfs.paths(found.project))
+    host = facts_of(call, found)
     options = LoweringOptions(scale=dict(scale or {}), address_pools=address_pools(call))
     with located(found.origin):
         return lower(found.project, host=host, options=options)
@@ -86,3 +88,13 @@ def located(origin: Origin) -> Iterator[None]:
             raise
         errors = (origin.problem(it.code, f"the service {it.message}", path=it.path, hint=it.hint) for it in mistakes)
         raise refusal(errors, files=origin.files) from None
+
+
+def facts_of(call: Invocation, found: Loaded) -> HostFacts:
+    """This host, as far as the project's containers need to know it. Raises HostError."""
+    return with_grants(host_facts(rootfs.paths(found.project)), found, call)
+
+
+def deposits_of(call: Invocation, found: Loaded, desired: Desired) -> Mapping[str, bytes]:
+    """What the launcher of these containers must be handed beside them."""
+    return deposits(found, call, (spec for service in desired.services for spec in service.containers))

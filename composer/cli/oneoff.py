@@ -12,20 +12,24 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields, replace
 
 from composer import images
 from composer.cli.containers import containers
 from composer.cli.foreground import Foreground, OwnChild, exit_code
 from composer.cli.invocation import Invocation
 from composer.cli.render import human
-from composer.errors import Conflict, HostError
+from composer.control import volumes
+from composer.errors import Conflict, HostError, NoSuchThing
+from composer.linux.memory import sealed_memory_file
 from composer.linux.process import start_time
 from composer.planner.observed import State
+from composer.planner.plan import Anonymous
 from composer.runtime import container, exits
 from composer.runtime.cgroup import control, kill, location, oom
+from composer.runtime.cgroup.location import Location
 from composer.runtime.container import Started
 from composer.runtime.launch import Launch, Stdio
 from composer.spec import codec
@@ -34,9 +38,19 @@ from composer.spec.container import ContainerSpec, Join
 from composer.spec.fingerprint import fingerprint
 from composer.spec.network import Network
 from composer.spec.policy import Policy
+from composer.spec.volume import Volume
 from composer.store import atomic, observe, records
+from composer.store import volumes as volume_store
 from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What must be there before a container starts, beside what its spec says."""
+
+    volumes: tuple[Volume, ...] = ()
+    deposits: Mapping[str, bytes] = field(default_factory=dict)  # contents of secrets by their identities
 
 
 @dataclass(slots=True)
@@ -46,17 +60,19 @@ class Oneoff:
     call: Invocation
     paths: ProjectPaths
     record: ContainerRecord
+    needs: Needs
     taken: bool = False  # `down` has taken the container over: its end and its removal are not ours to write down
 
     def run(self) -> int:
         """Start it and wait for it; its exit code. Raises PycomposeError: it could not be started."""
+        self._make_volumes()
         where = location.prepare(self.record.spec.project)
-        self._save()
+        self._save(volumes=volumes.anonymous(self.call.paths, self.record))
         try:
             launch = self._launch()
             # for a supervisor that takes over should we be killed
             atomic.replace(f"{launch.state}/launch.json", codec.dumps(launch).encode(errors="surrogateescape"))
-            started = container.start(launch, where=where)
+            started = self._start(launch, where)
         except BaseException:
             self.remove()
             control.remove_empty(where)
@@ -67,12 +83,30 @@ class Oneoff:
             control.remove(started.cgroup)
             control.remove_empty(where)
 
+    def _make_volumes(self) -> None:
+        for volume in self.needs.volumes:
+            if not volume.external:
+                volume_store.create(self.call.paths, volume)
+            elif volume_store.load(self.call.paths, volume.name) is None:
+                hint = f"pycompose volume create {volume.name}"
+                raise NoSuchThing(f"cannot run: the external volume {volume.name} does not exist", hint=hint)
+
+    def _start(self, launch: Launch, where: Location) -> Started:
+        with ExitStack() as opened:
+            deposits = {}
+            for identity, content in self.needs.deposits.items():
+                deposits[identity] = sealed_memory_file("secret", content)
+                opened.callback(os.close, deposits[identity])
+            return container.start(launch, where=where, deposits=deposits)
+        raise AssertionError("ExitStack does not swallow exceptions")
+
     def remove(self) -> None:
-        """Forget it, if it is ours to forget. Raises HostError."""
+        """Forget it and its anonymous volumes, if it is ours to forget. Raises HostError."""
         if self.taken:
             return
         name = self.record.spec.name
         container.remove(self.paths.bundle(name), self.paths.state(name))
+        volumes.let_go(self.call.paths, self.record, fate=Anonymous.REMOVE)
         # a project that was made for this container goes with it; rmdir(2) refuses while there is anything else
         for directory in (self.paths.bundles, self.paths.containers, self.paths.run):
             _remove_if_empty(directory)
@@ -87,6 +121,7 @@ class Oneoff:
             cache=self.call.paths.cache,
             hidden=(self.call.paths.run, self.call.paths.root),
             joins=tuple(self._joins(spec)),
+            volumes=volumes.places(self.call.paths, self.record),
             stdio=Stdio.PTY if spec.process.tty else Stdio.INHERIT,
             networks=tuple(self._networks(spec)),
             leases=self.call.paths.leases,
@@ -103,14 +138,14 @@ class Oneoff:
     def _joins(self, spec: ContainerSpec) -> Iterator[tuple[str, int, int]]:
         """Whose namespaces it lives in."""
         running = {it.spec.name: it for it in containers(self.paths) if it.pid}
-        for field in fields(spec.namespaces):
-            namespace = getattr(spec.namespaces, field.name)
+        for kind in fields(spec.namespaces):
+            namespace = getattr(spec.namespaces, kind.name)
             if isinstance(namespace, Join):
                 joined = running.get(namespace.container)
                 if joined is None:
-                    what = f"it shares the {field.name} namespace of {namespace.container}, which is not running"
+                    what = f"it shares the {kind.name} namespace of {namespace.container}, which is not running"
                     raise HostError(f"cannot start container {spec.name}: {what}")
-                yield field.name, joined.pid, joined.start_time
+                yield kind.name, joined.pid, joined.start_time
 
     def _networks(self, spec: ContainerSpec) -> Iterator[Network]:
         """What it is to be attached to. Raises NoSuchThing, HostError."""
@@ -181,7 +216,7 @@ class Oneoff:
         records.save(self.paths, self.record)
 
 
-def new(call: Invocation, spec: ContainerSpec, policy: Policy) -> Oneoff:
+def new(call: Invocation, spec: ContainerSpec, policy: Policy, needs: Needs) -> Oneoff:
     """A container to be. Raises Conflict: its name is taken."""
     paths = call.paths.project(spec.project)
     if os.path.lexists(paths.state(spec.name)):
@@ -195,7 +230,7 @@ def new(call: Invocation, spec: ContainerSpec, policy: Policy) -> Oneoff:
         state=State.CREATED,
         created_ns=time.time_ns(),
     )
-    return Oneoff(call, paths, record)
+    return Oneoff(call, paths, record, needs)
 
 
 @contextmanager

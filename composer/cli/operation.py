@@ -21,7 +21,7 @@ from composer.cli.render.progress import (
     Terminal,
     names_and_words,
 )
-from composer.control.client import Client, Connection
+from composer.control.client import NO_DEPOSITS, Client, Connection, Deposits
 from composer.control.messages import (
     Answer,
     Done,
@@ -43,16 +43,16 @@ from composer.planner.plan import Plan, Step
 _NS = 1_000_000_000
 
 
-def client(call: Invocation, project: str) -> Client:
-    """How this command talks to the project's supervisor."""
-    return Client(call.paths, project=project, name=f"pycompose {call.command}")
+def client(call: Invocation, project: str, *, deposits: Deposits = NO_DEPOSITS) -> Client:
+    """How this command talks to the project's supervisor. `deposits` go to its launcher first."""
+    return Client(call.paths, project=project, name=f"pycompose {call.command}", deposits=deposits)
 
 
-def perform(call: Invocation, project: str, operation: Operation) -> Done:
+def perform(call: Invocation, project: str, operation: Operation, *, deposits: Deposits = NO_DEPOSITS) -> Done:
     """Ask for `operation`, draw its progress. Raises PycomposeError: it failed."""
     done = Done()
     with display(call.console) as shown:
-        for answer in asked(client(call, project), operation, shown=shown):
+        for answer in asked(client(call, project, deposits=deposits), operation, shown=shown):
             if isinstance(answer, Done):
                 done = answer
     return done

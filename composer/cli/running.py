@@ -8,22 +8,25 @@ import sys
 
 from composer.cli.commands.exec import variables, wants_terminal
 from composer.cli.invocation import Invocation
-from composer.cli.oneoff import new
+from composer.cli.oneoff import Needs, new
+from composer.control.volumes import PROJECT
 from composer.errors import FileNotFound, InvalidFile, UsageError
 from composer.loader.problems import Problem
 from composer.spec.container import ContainerSpec
-from composer.spec.mounts import Bind
+from composer.spec.mounts import Bind, Mount, VolumeMount
 from composer.spec.policy import Policy
+from composer.spec.volume import Volume
+from composer.store.volumes import refuse_unfit
 
 _ATTRIBUTES = {"ro": True, "rw": False}
 
 
-def start(call: Invocation, spec: ContainerSpec, policy: Policy) -> int:
+def start(call: Invocation, spec: ContainerSpec, policy: Policy, *, needs: Needs) -> int:
     """Start the container, here or in the background; the exit status."""
     remove = call.arguments.switch("rm")
     if call.arguments.switch("detach"):
-        return _start_detached(call, spec, policy, remove=remove)
-    oneoff = new(call, spec, policy)
+        return _start_detached(call, spec, policy, needs, remove=remove)
+    oneoff = new(call, spec, policy, needs)
     try:
         return oneoff.run()
     finally:
@@ -31,11 +34,12 @@ def start(call: Invocation, spec: ContainerSpec, policy: Policy) -> int:
             oneoff.remove()
 
 
-def _start_detached(call: Invocation, spec: ContainerSpec, policy: Policy, *, remove: bool) -> int:
+def _start_detached(call: Invocation, spec: ContainerSpec, policy: Policy, needs: Needs, *, remove: bool) -> int:
     from composer.cli.operation import perform  # a supervisor's language: not on the way to a foreground container
     from composer.control.messages import Run
 
-    perform(call, spec.project, Run(spec, policy, remove=remove))
+    operation = Run(spec, policy, needs.volumes, remove=remove)
+    perform(call, spec.project, operation, deposits=needs.deposits)
     print(spec.name)
     return 0
 
@@ -98,18 +102,27 @@ def labels(call: Invocation) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, _, value in pairs)
 
 
-def binds(call: Invocation) -> tuple[Bind, ...]:
-    """SOURCE:TARGET[:ro] words. Raises UsageError."""
-    return tuple(_bind(word, call.cwd) for word in call.arguments.texts("volume"))
+def mounts(call: Invocation) -> tuple[Mount, ...]:
+    """[SOURCE:]TARGET[:ro] words: a directory, a volume by its name on the host, or a new one. Raises UsageError."""
+    return tuple(_mount(word, call.cwd) for word in call.arguments.texts("volume"))
 
 
-def _bind(word: str, cwd: str) -> Bind:
+def volumes(call: Invocation, project: str) -> tuple[Volume, ...]:
+    """The volumes that they name, to be made for the project where they are missing. Raises UsageError."""
+    labels_ = ((PROJECT, project),)
+    return tuple(Volume(it.volume, labels=labels_) for it in mounts(call) if isinstance(it, VolumeMount) and it.volume)
+
+
+def _mount(word: str, cwd: str) -> Mount:
     source, _, rest = word.partition(":")
     target, _, attribute = rest.partition(":")
+    if not rest and source.startswith("/"):
+        return VolumeMount(os.path.normpath(source))
     if not (source and target.startswith("/")) or attribute not in ("", *_ATTRIBUTES):
-        raise UsageError(f'cannot read "{word}" as a bind mount', hint="write ./here:/there or ./here:/there:ro")
+        hint = "write ./here:/there, ./here:/there:ro or volume:/there"
+        raise UsageError(f'cannot read "{word}" as a mount', hint=hint)
     if "/" not in source and source not in (".", "..", "~"):
-        hint = f"write ./{source}:{target} for a directory here"
-        raise UsageError(f'cannot mount the volume "{source}": `run -v` takes directories', hint=hint)
+        refuse_unfit(source)
+        return VolumeMount(target, source, read_only=_ATTRIBUTES.get(attribute, False))
     path = os.path.normpath(os.path.join(cwd, os.path.expanduser(source)))
     return Bind(path, target, read_only=_ATTRIBUTES.get(attribute, False), create_source=True)

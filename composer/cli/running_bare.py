@@ -7,6 +7,7 @@ import os
 from composer.cli import running
 from composer.cli.facts import host_facts
 from composer.cli.invocation import Invocation
+from composer.cli.oneoff import Needs
 from composer.cli.quantities import processors, size
 from composer.errors import FileNotFound
 from composer.lowering.bare import BareRequest, bare
@@ -18,8 +19,9 @@ _BILLION = 1_000_000_000
 
 def run(call: Invocation) -> int:
     source = _rootfs(call)
-    spec, policy = bare(_request(call, source), host=host_facts(()))
-    return running.start(call, spec, policy)
+    request = _request(call, source)
+    spec, policy = bare(request, host=host_facts(()))
+    return running.start(call, spec, policy, needs=Needs(running.volumes(call, request.project)))
 
 
 def _request(call: Invocation, source: RootfsSource) -> BareRequest:
@@ -45,7 +47,7 @@ def _request(call: Invocation, source: RootfsSource) -> BareRequest:
         privileged=given.switch("privileged"),
         cap_add=given.texts("cap-add"),
         cap_drop=given.texts("cap-drop"),
-        binds=running.binds(call),
+        mounts=running.mounts(call),
         labels=running.labels(call),
         tty=running.terminal(call),
         stdin_open=running.reads_input(call),

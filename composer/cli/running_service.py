@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from composer.cli import running
-from composer.cli.facts import host_facts
+from composer.cli.granting import deposits
 from composer.cli.invocation import Invocation
-from composer.cli.loading import loaded, located, lowered
+from composer.cli.loading import deposits_of, facts_of, loaded, located, lowered
+from composer.cli.oneoff import Needs
 from composer.cli.operation import perform
 from composer.cli.quantities import processors, size
 from composer.control.messages import Up
 from composer.errors import UsageError
 from composer.loader.request import Loaded
-from composer.lowering import capabilities, names, rootfs
+from composer.lowering import capabilities, names, volumes
 from composer.lowering.desired import OneoffOverrides, oneoff
 from composer.model.project import Project
 from composer.planner.networks import as_wanted, judge
 from composer.planner.observed import Observed
 from composer.planner.options import UpOptions
+from composer.planner.volumes import named
 from composer.runtime.network import networks
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
+from composer.spec.volume import Volume
 
 
 def run(call: Invocation) -> int:
@@ -27,16 +30,27 @@ def run(call: Invocation) -> int:
     found = loaded(call, services=(service,))
     if not call.arguments.switch("no-deps"):
         _start_dependencies(call, found, service)
+    project = _changed(found.project, service, call)
     with located(found.origin):
         spec, policy = oneoff(
-            _changed(found.project, service, call),
+            project,
             service,
-            host=host_facts(rootfs.paths(found.project)),
+            host=facts_of(call, found),
             overrides=_overrides(call, found.project, service, tuple(argv)),
         )
     call.require_root()
+    used = named(spec)
+    needs = Needs(
+        tuple(volume for volume in _volumes(call, project) if volume.name in used), deposits(found, call, (spec,))
+    )
     _create_networks(call, lowered(call, found), spec)
-    return running.start(call, spec, policy)
+    return running.start(call, spec, policy, needs=needs)
+
+
+def _volumes(call: Invocation, project: Project) -> tuple[Volume, ...]:
+    """Those of the files, and those that `-v` names."""
+    given = {volume.name: volume for volume in running.volumes(call, project.name)}
+    return (*volumes.lower(project), *given.values())
 
 
 def _create_networks(call: Invocation, desired: Desired, spec: ContainerSpec) -> None:
@@ -56,9 +70,9 @@ def _start_dependencies(call: Invocation, found: Loaded, service: str) -> None:
     """What the service depends on runs, is healthy or has ended well before the container starts."""
     needed = tuple(found.project.services[service].depends_on)
     if needed:
-        perform(
-            call, found.project.name, Up(lowered(call, found), UpOptions(services=needed, no_recreate=True, wait=True))
-        )
+        desired = lowered(call, found)
+        operation = Up(desired, UpOptions(services=needed, no_recreate=True, wait=True))
+        perform(call, found.project.name, operation, deposits=deposits_of(call, found, desired))
 
 
 def _overrides(call: Invocation, project: Project, service: str, argv: tuple[str, ...]) -> OneoffOverrides:
@@ -70,7 +84,7 @@ def _overrides(call: Invocation, project: Project, service: str, argv: tuple[str
         env=running.environment(call),
         user=given.text("user"),
         cwd=given.text("workdir"),
-        binds=running.binds(call),
+        mounts=running.mounts(call),
         labels=running.labels(call),
         tty=running.terminal(call),
         stdin_open=running.reads_input(call),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 from composer.cli.changing import observed, print_plan, timeout_ns
 from composer.cli.invocation import Invocation
+from composer.cli.loading import deposits_of
 from composer.cli.operation import perform
 from composer.cli.options import switch, text, texts
 from composer.control.messages import Up
 from composer.errors import UsageError
+from composer.loader.request import Loaded
 from composer.planner.options import UpOptions
 from composer.planner.reconcile import reconcile
+from composer.planner.volumes import differences
 from composer.spec.desired import Desired
 from composer.spec.rootfs import Archive
 
@@ -17,6 +22,7 @@ CREATION = (
     switch("--force-recreate", help="Make containers anew though nothing about them has changed"),
     switch("--no-recreate", help="Leave containers that exist as they are"),
     switch("--remove-orphans", help="Remove containers of services that the files no longer have"),
+    switch("--renew-anon-volumes", "-V", help="Containers made anew get new anonymous volumes, not the old ones"),
     texts("--scale", metavar="SERVICE=NUM", help="How many containers of a service, whatever the files say"),
 )
 
@@ -27,11 +33,10 @@ WITHOUT_EFFECT = (
     text("--pull", metavar="WHEN", help="No effect", hidden=True),
     switch("--quiet-pull", help="No effect", hidden=True),
     switch("--quiet-build", help="No effect", hidden=True),
-    switch("--renew-anon-volumes", "-V", help="No effect", hidden=True),
     switch("--yes", "-y", help="No effect", hidden=True),
     switch("--menu", help="No effect", hidden=True),
 )
-_WORTH_A_WORD = ("build", "pull", "renew-anon-volumes", "menu")
+_WORTH_A_WORD = ("build", "pull", "menu")
 
 
 def options_of(call: Invocation, *, services: tuple[str, ...], start: bool = True, wait: bool = False) -> UpOptions:
@@ -45,6 +50,7 @@ def options_of(call: Invocation, *, services: tuple[str, ...], start: bool = Tru
         no_recreate=given.switch("no-recreate"),
         always_recreate_deps=given.switch("always-recreate-deps"),
         remove_orphans=given.switch("remove-orphans"),
+        renew_volumes=given.switch("renew-anon-volumes"),
         start=start,
         wait=wait,
     )
@@ -67,8 +73,11 @@ def ineffective(call: Invocation) -> str:
 
 def show_plan(call: Invocation, desired: Desired, options: UpOptions) -> int:
     """What `up` would do."""
-    there = observed(call, call.paths.project(desired.project), layers=_layers(call, desired))
+    places = call.paths.project(desired.project)
+    there = observed(call, places, desired=desired, layers=_layers(call, desired))
     print_plan(call, reconcile(desired, there, options=options))
+    for sentence in differences(desired, there):
+        print(f"pycompose: {sentence}", file=sys.stderr)
     return 0
 
 
@@ -82,10 +91,15 @@ def _layers(call: Invocation, desired: Desired) -> dict[str, str]:
     return {path: digest for path, digest in digests.items() if digest is not None}
 
 
-def converge(call: Invocation, desired: Desired, options: UpOptions) -> int:
+def converge(call: Invocation, found: Loaded, desired: Desired, options: UpOptions) -> int:
     """Do it and do not stay."""
     if call.arguments.switch("dry-run"):
         return show_plan(call, desired, options)
     call.require_root()
-    perform(call, desired.project, Up(desired, options, timeout_ns=timeout_ns(call)))
+    perform(
+        call,
+        desired.project,
+        Up(desired, options, timeout_ns=timeout_ns(call)),
+        deposits=deposits_of(call, found, desired),
+    )
     return 0

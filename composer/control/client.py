@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 
 from composer import errors
@@ -35,6 +35,8 @@ from composer.control.messages import (
 from composer.spec import codec
 from composer.store.paths import Paths
 
+Deposits = Mapping[str, bytes]  # identity → content of a secret
+NO_DEPOSITS: Deposits = {}
 _BLOCK = 256 * 1024
 _LONGEST_ADDRESS = 107  # bytes of sun_path and its final zero, unix(7)
 _ATTEMPTS = 5  # how often a converging operation is sent to a supervisor that keeps dying
@@ -121,12 +123,16 @@ Waiting = Callable[[Connection], None]
 
 
 class Client:
-    """How commands talk to the supervisor of one project. `name` is what other clients are told about this one."""
+    """How commands talk to the supervisor of one project. `name` is what other clients are told about this one.
 
-    def __init__(self, paths: Paths, *, project: str, name: str) -> None:
+    `deposits` are handed to the launcher before each operation, not to the supervisor, and never written down.
+    """
+
+    def __init__(self, paths: Paths, *, project: str, name: str, deposits: Deposits = NO_DEPOSITS) -> None:
         self._paths = paths
         self._project = project
         self._places = paths.project(project)
+        self._deposits = deposits
         self._name = f"{name} (pid {os.getpid()})"
 
     def request(self, operation: Operation, *, waiting: Waiting | None = None) -> Iterator[Answer]:
@@ -157,6 +163,10 @@ class Client:
         Raises PycomposeError, Disconnected.
         """
         connection = self.connect_running() or self._start()
+        if self._deposits:
+            from composer.control import depositing  # the launcher's protocol
+
+            depositing.deposit(self._places.launcher_socket, self._deposits)
         connection.send(operation, client=self._name)
         return connection
 

@@ -16,6 +16,7 @@ from composer.planner.plan import Plan
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
 from composer.spec.policy import Policy
+from composer.spec.volume import Volume
 from composer.store.events import Event
 
 PROTOCOL = 1  # both ends must be of the same mind; a client of another version has the supervisor replaced
@@ -85,6 +86,7 @@ class Run:
 
     spec: ContainerSpec
     policy: Policy
+    volumes: tuple[Volume, ...] = ()  # to be there before
     remove: bool = False  # forget it once it has ended (--rm)
 
 

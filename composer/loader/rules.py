@@ -20,7 +20,7 @@ from composer.model.deploy import DeviceRequest
 from composer.model.health import OnUnhealthy
 from composer.model.scalars import size_text, spelled
 from composer.model.service import MAX_REPLICAS, Service
-from composer.model.volume import MountType
+from composer.model.volume import SECRETS, FileReference, MountType
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +338,31 @@ def _volumes(service: Service) -> Iterator[Finding]:
                 yield Finding(Code.MISPLACED_KEY, (*path, kind.value), message, "remove them", of_key=True)
 
 
+_MOST_ID = 2**32 - 2  # the one above means "as it is" to chown(2)
+
+
+def _grants(service: Service) -> Iterator[Finding]:
+    taken: dict[str, str] = {}
+    granted = [("configs", index, it, "/") for index, it in enumerate(service.configs)]
+    granted += [("secrets", index, it, SECRETS) for index, it in enumerate(service.secrets)]
+    for key, index, reference, below in granted:
+        yield from _owner(reference, (key, index))
+        target = reference.path(below=below)
+        if target in taken:
+            yield Finding(
+                Code.DUPLICATE_TARGET, (key, index), f"{target} is {taken[target]} already", "write another target"
+            )
+        taken.setdefault(target, f"{key}[{index}]")
+
+
+def _owner(reference: FileReference, path: Path) -> Iterator[Finding]:
+    for name, said in (("uid", reference.uid), ("gid", reference.gid)):
+        if said is not None and not (said.isascii() and said.isdecimal() and int(said[:20]) <= _MOST_ID):
+            yield Finding(
+                Code.BAD_VALUE, (*path, name), f'"{said}" is not the number of an owner', f'write {name}: "1000"'
+            )
+
+
 def _network(service: Service) -> Iterator[Finding]:
     mode = service.network_mode
     if mode is not None and service.networks:
@@ -367,5 +392,6 @@ _RULES: tuple[Rule, ...] = (
     _hooks,
     _mounts,
     _volumes,
+    _grants,
     _network,
 )

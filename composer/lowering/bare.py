@@ -12,7 +12,7 @@ from composer.lowering import capabilities, defaults, files, labels, names, plac
 from composer.lowering.host import HostFacts
 from composer.spec.cgroup import Resources
 from composer.spec.container import ContainerSpec, DefaultSeccomp, Unconfined
-from composer.spec.mounts import Bind
+from composer.spec.mounts import Mount
 from composer.spec.policy import Policy
 from composer.spec.process import Process
 from composer.spec.rootfs import RootfsSource
@@ -39,7 +39,7 @@ class BareRequest:
     privileged: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
-    binds: tuple[Bind, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     tty: bool = False
     stdin_open: bool = False
@@ -50,7 +50,7 @@ def bare(request: BareRequest, *, host: HostFacts) -> tuple[ContainerSpec, Polic
     """Raises UsageError for a command that is missing, and for names and capabilities that cannot be."""
     _refuse_impossible(request)
     hostname = request.hostname or names.hostname(request.name)
-    mounted = placing.combine(defaults.mounts(privileged=request.privileged), request.binds)
+    mounted = placing.combine(defaults.mounts(privileged=request.privileged), request.mounts)
     made = ContainerSpec(
         name=request.name,
         project=request.project,

@@ -8,6 +8,7 @@ from composer.lowering import (
     cgroup,
     devices,
     files,
+    grants,
     labels,
     log,
     mounts,
@@ -20,22 +21,23 @@ from composer.lowering import (
 )
 from composer.lowering.host import HostFacts
 from composer.lowering.network import Where
+from composer.model.project import Project
 from composer.model.service import Service
 from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Private
-from composer.spec.mounts import Bind
+from composer.spec.mounts import Mount
 
 
 def lower(
     service: Service,
     *,
-    project: str,
+    project: Project,
     number: int,
     name: str,
     host: HostFacts,
     containers: Mapping[str, tuple[str, ...]],
     networks: Mapping[str, Where],
     oneoff: bool = False,
-    binds: tuple[Bind, ...] = (),
+    more: tuple[Mount, ...] = (),
 ) -> ContainerSpec:
     """Container `number` of a service. `containers` are the names of each service's, `networks` those of the project.
 
@@ -44,10 +46,11 @@ def lower(
     joined = network.join(service, networks)
     spaces = namespaces.lower(service, containers=containers, network=joined.namespace)
     hostname = _hostname(service, name, spaces, host)
-    mounted = mounts.lower(service, more=binds)
+    mounted = mounts.lower(service, project=project, containers=containers, more=more)
+    granted = grants.lower(service, project=project, host=host)
     return ContainerSpec(
         name=name,
-        project=project,
+        project=project.name,
         service=service.name,
         number=number,
         rootfs=rootfs.lower(service, host),
@@ -66,8 +69,9 @@ def lower(
             reach=_reach(spaces, joined),
             host=host,
             resolving=_resolving(service),
-            taken={mount.target for mount in mounted},
+            taken={it.target for it in (*mounted, *granted)},
         ),
+        grants=granted,
         devices=devices.lower(service),
         masked_paths=security.masked_paths(service),
         readonly_paths=security.readonly_paths(service),
@@ -75,7 +79,7 @@ def lower(
         seccomp=security.seccomp(service),
         resources=cgroup.lower(service),
         log=log.lower(service),
-        labels=labels.of(service.labels, project=project, service=service.name, number=number, oneoff=oneoff),
+        labels=labels.of(service.labels, project=project.name, service=service.name, number=number, oneoff=oneoff),
         annotations=tuple(sorted(service.annotations.items())),
         endpoints=joined.endpoints,
     )

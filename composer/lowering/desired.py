@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.errors import InvalidFile, NoSuchThing, UsageError
-from composer.lowering import container, defaults, names, network, policy
+from composer.lowering import container, defaults, names, network, policy, volumes
 from composer.lowering.host import HostFacts
 from composer.lowering.mistake import refused
 from composer.lowering.network import Where
@@ -15,7 +15,7 @@ from composer.model.project import Project
 from composer.model.service import MAX_REPLICAS, Service
 from composer.spec import desired as spec
 from composer.spec.container import ContainerSpec
-from composer.spec.mounts import Bind
+from composer.spec.mounts import Mount
 from composer.spec.network import AddressPool, Network
 from composer.spec.policy import OnUnhealthy, Policy, RestartPolicy
 
@@ -38,7 +38,7 @@ class OneoffOverrides:
     env: tuple[tuple[str, str], ...] = ()  # beside the file's
     user: str | None = None
     cwd: str | None = None
-    binds: tuple[Bind, ...] = ()  # beside the file's volumes
+    mounts: tuple[Mount, ...] = ()  # beside the file's volumes
     labels: tuple[tuple[str, str], ...] = ()
     tty: bool | None = None
     stdin_open: bool | None = None
@@ -66,6 +66,7 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
         config_files=project.compose_files,
         networks=tuple(where for where in networks.values() if isinstance(where, Network)),
         address_pools=options.address_pools,
+        volumes=volumes.lower(project),
     )
 
 
@@ -82,14 +83,14 @@ def oneoff(
     changed = _overridden(project.services[service], overrides)
     made = container.lower(
         changed,
-        project=project.name,
+        project=project,
         number=1,
         name=overrides.name,
         host=host,
         containers=_containers(project, LoweringOptions()),
         networks=network.lower(project),
         oneoff=True,
-        binds=overrides.binds,
+        more=overrides.mounts,
     )
     if overrides.user is not None:
         made = replace(made, process=replace(made.process, user=overrides.user))
@@ -130,7 +131,7 @@ def _service(
     made = tuple(
         container.lower(
             service,
-            project=project.name,
+            project=project,
             number=number,
             name=name,
             host=host,

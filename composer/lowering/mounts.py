@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from composer.lowering import defaults, namespaces, placing, security
+from composer.lowering.mistake import refused
 from composer.model import devices, volume
 from composer.model.choices import NamespaceKind
+from composer.model.project import Project
 from composer.model.service import Service
 from composer.model.volume import MountType, ServiceVolume, read_mount_target
-from composer.spec.mounts import Bind, Mount, Propagation, Recursion, Tmpfs
+from composer.spec.mounts import Bind, Mount, Propagation, Recursion, Tmpfs, VolumeMount
 
 # Volumes of the other types are nothing that can be mounted yet; whoever loaded the file has said so.
 
 
-def lower(service: Service, *, more: Iterable[Mount] = ()) -> tuple[Mount, ...]:
-    """All mounts in order. `more` are a person's own, which take the place of the file's at the same target."""
-    own = {mount.target: mount for mount in (*_volumes(service), *map(_tmpfs, service.tmpfs), *more)}
+Containers = Mapping[str, tuple[str, ...]]  # the names of each service's
+
+
+def lower(
+    service: Service, *, project: Project, containers: Containers, more: Iterable[Mount] = ()
+) -> tuple[Mount, ...]:
+    """All mounts in order. Those of other services (`volumes_from`) give way to the service's own at the same target,
+    and those to `more`, a person's. Raises InvalidFile for another service that has no container."""
+    inherited = _inherited(service, project, containers)
+    said = (*inherited, *_volumes(service, project), *map(_tmpfs, service.tmpfs), *more)
+    own = {mount.target: mount for mount in said}
     return placing.combine(_defaults(service), own.values())
 
 
@@ -34,12 +45,56 @@ def _defaults(service: Service) -> Iterator[Mount]:
             yield mount
 
 
-def _volumes(service: Service) -> Iterator[Mount]:
+def _inherited(
+    service: Service, project: Project, containers: Containers, *, seen: frozenset[str] = frozenset()
+) -> Iterator[Bind | VolumeMount]:
+    """What is mounted in other containers, theirs first that are named first. Memory (tmpfs) is not shared."""
+    for text in service.volumes_from:
+        owner, access = _owner(service, text, containers)
+        other = next(project.services[name] for name, names in containers.items() if owner in names)
+        if other.name == service.name or other.name in seen:
+            continue  # containers of each other: it is there already
+        theirs = _inherited(other, project, containers, seen=seen | {service.name})
+        for mount in (*theirs, *_volumes(other, project)):
+            if isinstance(mount, VolumeMount) and not mount.volume and not mount.owner:
+                mount = replace(mount, owner=owner)
+            if isinstance(mount, Bind | VolumeMount):
+                yield replace(mount, read_only=mount.read_only or access == "ro")
+
+
+def _owner(service: Service, text: str, containers: Containers) -> tuple[str, str]:
+    """The container that `SERVICE[:ro]` or `container:NAME[:ro]` means: of several replicas the first."""
+    is_container = text.startswith("container:")
+    name, _, access = text.removeprefix("container:").partition(":")
+    names = [one for each in containers.values() for one in each] if is_container else containers.get(name, ())
+    if (is_container and name in names) or (not is_container and names):
+        return name if is_container else names[0], access
+    what = "container" if is_container else "service"
+    missing = "this project has no container of that name" if is_container else "it has no container"
+    message = f"cannot have the volumes of {what} {name}: {missing}"
+    raise refused("no-container", message, service=service.name, key="volumes_from")
+
+
+def _volumes(service: Service, project: Project) -> Iterator[Mount]:
     for mount in service.volumes:
         if mount.type is MountType.BIND and mount.source is not None:
             yield _bind(mount, mount.source)
         elif mount.type is MountType.TMPFS:
             yield _tmpfs_volume(mount)
+        elif mount.type is MountType.VOLUME:
+            yield _volume(mount, project)
+
+
+def _volume(mount: ServiceVolume, project: Project) -> VolumeMount:
+    options = mount.volume or volume.VolumeOptions()
+    return VolumeMount(
+        target=mount.target,
+        volume=project.volumes[mount.source].name if mount.source else "",
+        subpath=options.subpath or "",
+        read_only=mount.read_only,
+        nocopy=options.nocopy,
+        labels=tuple(sorted(options.labels.items())),
+    )
 
 
 def _bind(mount: ServiceVolume, source: str) -> Bind:
@@ -73,6 +128,7 @@ def _tmpfs(tmpfs: devices.Tmpfs) -> Tmpfs:
     return Tmpfs(
         read_mount_target(tmpfs.target),
         size=tmpfs.size or None,
+        nr_inodes=tmpfs.nr_inodes,
         mode=0o1777 if tmpfs.mode is None else tmpfs.mode,
         uid=tmpfs.uid,
         gid=tmpfs.gid,

@@ -12,6 +12,8 @@ from pydantic import BeforeValidator
 from composer.model.part import Part
 from composer.model.scalars import Boolean, ByteSize, FileMode, Spelled, Text, Unreadable, read_text
 
+SECRETS = "/run/secrets"  # where secrets are, and configs at the root, unless a target says otherwise
+
 
 class MountType(StrEnum):
     """What is mounted."""
@@ -116,6 +118,10 @@ class FileReference(Part):
     uid: Text | None = None
     gid: Text | None = None
     mode: FileMode | None = None
+
+    def path(self, *, below: str) -> str:
+        """Its place in the container, `below` where the target is not absolute."""
+        return posixpath.normpath(posixpath.join(below, self.target or self.source))
 
 
 class Volume(Part):

@@ -65,6 +65,16 @@ class ObservedNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    """One volume of the host as it was made."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    container: str = ""  # whose an anonymous one is
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """A project as it is, and the networks of the host."""
 
@@ -72,4 +82,6 @@ class Observed:
     layers: dict[str, str] = field(default_factory=dict)  # rootfs archive path → digest it has now, where known
     networks: tuple[ObservedNetwork, ...] = ()
     subnets: tuple[str, ...] = ()  # in use on the host by others than our networks
+    volumes: tuple[ObservedVolume, ...] = ()  # of the host, by name
+    missing: dict[str, str] = field(default_factory=dict)  # path that containers need → what is wrong with it
     project: str = ""  # whose the containers are

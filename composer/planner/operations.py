@@ -16,6 +16,7 @@ from composer.planner.observed import Observed, ObservedContainer, State
 from composer.planner.options import RemoveOptions, RestartOptions
 from composer.planner.plan import (
     Action,
+    Anonymous,
     AwaitService,
     KillContainer,
     PauseContainer,
@@ -80,6 +81,7 @@ def stop_plan(desired: Desired, observed: Observed, *, services: tuple[str, ...]
 def remove_plan(desired: Desired, observed: Observed, *, options: RemoveOptions) -> Plan:
     """Remove what is stopped; with `stop`, stop what runs first. Raises NoSuchThing."""
     named = dependencies.selected(desired, options.services)
+    anonymous = Anonymous.REMOVE if options.volumes else Anonymous.RELEASE
     draft = Draft()
     for there in _of(desired, observed, named):
         after: tuple[int, ...] = ()
@@ -87,7 +89,7 @@ def remove_plan(desired: Desired, observed: Observed, *, options: RemoveOptions)
             continue
         if there.state in ALIVE:
             after = (draft.add(StopContainer(there.name), cause="rm --stop"),)
-        draft.add(RemoveContainer(there.name), cause="rm", after=after)
+        draft.add(RemoveContainer(there.name, anonymous), cause="rm", after=after)
     return draft.plan()
 
 

@@ -15,6 +15,7 @@ class UpOptions:
     no_recreate: bool = False
     always_recreate_deps: bool = False
     remove_orphans: bool = False
+    renew_volumes: bool = False  # containers made anew do not keep their anonymous volumes
     start: bool = True  # False: make containers, start none
     wait: bool = False  # end only when all are running, healthy or through
 
@@ -25,6 +26,7 @@ class DownOptions:
 
     services: tuple[str, ...] = ()
     remove_orphans: bool = False
+    volumes: bool = False  # what the project made, and anonymous ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class RemoveOptions:
 
     services: tuple[str, ...] = ()
     stop: bool = False
+    volumes: bool = False  # their anonymous volumes as well
 
 
 @dataclass(frozen=True, slots=True)

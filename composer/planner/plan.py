@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from composer.spec.desired import Condition
 
@@ -35,6 +36,34 @@ class RemoveNetwork:
 
     def __str__(self) -> str:
         return f"remove network {self.network}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVolume:
+    """Make a volume of the host."""
+
+    volume: str
+
+    def __str__(self) -> str:
+        return f"create volume {self.volume}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVolume:
+    """Delete a volume with what is in it; one that somebody uses is left, which is a warning."""
+
+    volume: str
+
+    def __str__(self) -> str:
+        return f"remove volume {self.volume}"
+
+
+class Anonymous(Enum):
+    """What becomes of a removed container's anonymous volumes."""
+
+    KEEP = "keep"  # its successor has them
+    RELEASE = "release"  # they stay, for nobody
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +142,11 @@ class RemoveContainer:
     """Forget a stopped container: its writable layer, logs, record."""
 
     container: str
+    anonymous: Anonymous = Anonymous.RELEASE
 
     def __str__(self) -> str:
-        return f"remove container {self.container}"
+        volumes = " and its anonymous volumes" if self.anonymous is Anonymous.REMOVE else ""
+        return f"remove container {self.container}{volumes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +177,8 @@ Action = (
     PrepareRootfs
     | CreateNetwork
     | RemoveNetwork
+    | CreateVolume
+    | RemoveVolume
     | CreateContainer
     | StartContainer
     | StopContainer

@@ -18,6 +18,7 @@ from composer.planner.networks import Judgement
 from composer.planner.observed import HealthStatus, Observed, ObservedContainer
 from composer.planner.options import UpOptions
 from composer.planner.plan import (
+    Anonymous,
     AwaitService,
     CreateContainer,
     CreateNetwork,
@@ -30,6 +31,7 @@ from composer.planner.plan import (
     UnpauseContainer,
 )
 from composer.planner.verdicts import ALIVE, Fate, Verdict, Verdicts, existing, judge, orphans
+from composer.planner.volumes import VolumeSteps, refuse_missing
 from composer.spec.desired import Condition, Dependency, Desired
 from composer.spec.rootfs import Archive
 
@@ -41,6 +43,8 @@ def reconcile(desired: Desired, observed: Observed, *, options: UpOptions) -> Pl
     scope = named if options.no_deps else graph.closure(named)
     judgement = _judge_networks(desired, observed, scope=scope, options=options)
     verdicts = judge(desired, observed, graph=graph, scope=scope, options=options, networks=judgement)
+    launched = (it.spec for each in verdicts.values() for it in each if it.new_process)
+    refuse_missing(launched, desired, observed)
     writer = _Writer(desired, observed, graph=graph, verdicts=verdicts, networks=judgement, options=options)
     return writer.write(named=named)
 
@@ -73,6 +77,7 @@ class _Writer:
         self._networks = networks
         self._options = options
         self._draft = Draft()
+        self._volumes = VolumeSteps(desired, observed, draft=self._draft)
         self._order = [name for name in graph.order() if name in verdicts]
         self._prepared: dict[str, int] = {}  # archive → step
         self._created: dict[str, int] = {}  # network → step
@@ -105,12 +110,19 @@ class _Writer:
                 if there.number not in wanted and there.number > scale:
                     self._remove(there, cause=f"scale is {scale}")
 
-    def _remove(self, there: ObservedContainer, *, cause: str, after: Iterable[int] = ()) -> int:
+    def _remove(
+        self,
+        there: ObservedContainer,
+        *,
+        cause: str,
+        after: Iterable[int] = (),
+        anonymous: Anonymous = Anonymous.RELEASE,
+    ) -> int:
         """Stop where it runs, then remove."""
         before = tuple(after)
         if there.state in ALIVE and there.name not in self._stopped:
             before = (self._draft.add(StopContainer(there.name), cause=cause, after=before),)
-        step = self._draft.add(RemoveContainer(there.name), cause=cause, after=before)
+        step = self._draft.add(RemoveContainer(there.name, anonymous), cause=cause, after=before)
         self._removed[there.name] = step
         return step
 
@@ -164,10 +176,12 @@ class _Writer:
         before = [*self._rootfs(verdict), *self._gate(name), *self._farewells(name)]
         if there.name in self._stopped:
             before.append(self._stopped[there.name])
-        self._launch(verdict, after=[self._remove(there, cause=verdict.cause, after=before)])
+        before += self._volumes.before(verdict.spec)
+        kept = Anonymous.RELEASE if self._options.renew_volumes else Anonymous.KEEP
+        self._launch(verdict, after=[self._remove(there, cause=verdict.cause, after=before, anonymous=kept)])
 
     def _launch(self, verdict: Verdict, *, after: Iterable[int]) -> None:
-        name, before = verdict.spec.name, list(after)
+        name, before = verdict.spec.name, [*self._volumes.before(verdict.spec), *after]
         before += [self._created[it.network] for it in verdict.spec.endpoints if it.network in self._created]
         if name in self._removed:  # its own predecessor, or an orphan that held the name
             before.append(self._removed[name])

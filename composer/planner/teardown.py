@@ -9,8 +9,9 @@ from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft
 from composer.planner.observed import Observed, ObservedContainer
 from composer.planner.options import DownOptions
-from composer.planner.plan import Plan, RemoveContainer, RemoveNetwork, StopContainer
+from composer.planner.plan import Anonymous, Plan, RemoveContainer, RemoveNetwork, StopContainer
 from composer.planner.verdicts import ALIVE, orphans
+from composer.planner.volumes import remove_volumes
 from composer.spec.desired import Desired
 
 
@@ -27,16 +28,15 @@ def teardown(observed: Observed, desired: Desired | None = None, *, options: Dow
         for there in observed.containers
         if there.name not in left and (not options.services or (there.service in named and not there.oneoff))
     ]
-    names = {there.name for there in goers}
-    staying = {name for there in observed.containers if there.name not in names for name in there.networks}
-    networks = [name for name in _own_networks(observed, options) if name not in staying]
-    return _write(goers, graph=graph, orphans=left, networks=networks)
-
-
-def _own_networks(observed: Observed, options: DownOptions) -> list[str]:
-    """The project's own; `down SERVICE` leaves them."""
-    own = (one.network for one in observed.networks if one.there and one.network.project == observed.project)
-    return [] if options.services or not observed.project else [network.name for network in own]
+    draft = Draft()
+    anonymous = Anonymous.REMOVE if options.volumes else Anonymous.RELEASE
+    removals = _remove_containers(draft, goers, graph=graph, anonymous=anonymous)
+    if not options.services:
+        gone = {there.name: step for there, step in removals}
+        _remove_networks(draft, observed, removals=removals)
+        if options.volumes:
+            remove_volumes(draft, observed, gone=frozenset(gone), after=gone.values())
+    return draft.plan(orphans=left)
 
 
 def _named(observed: Observed, desired: Desired | None, options: DownOptions) -> frozenset[str]:
@@ -56,8 +56,10 @@ def _left_alone(observed: Observed, desired: Desired | None, options: DownOption
     return tuple(there.name for there in orphans(desired, observed))
 
 
-def _write(goers: list[ObservedContainer], *, graph: Graph, orphans: tuple[str, ...], networks: list[str]) -> Plan:
-    draft = Draft()
+def _remove_containers(
+    draft: Draft, goers: list[ObservedContainer], *, graph: Graph, anonymous: Anonymous
+) -> list[tuple[ObservedContainer, int]]:
+    """The steps for these containers; with each, the number of the step that removes it."""
     stops: dict[str, list[int]] = {}  # service → the steps that stop its containers
     removals: list[tuple[ObservedContainer, int]] = []
     ranks = {name: rank for rank, name in enumerate(graph.order())}
@@ -68,11 +70,19 @@ def _write(goers: list[ObservedContainer], *, graph: Graph, orphans: tuple[str, 
             if not there.oneoff:
                 stops.setdefault(there.service, []).append(stop)
             after = {stop}
-        removals.append((there, draft.add(RemoveContainer(there.name), cause="down", after=after)))
-    for network in networks:
-        last = [step for there, step in removals if network in there.networks]
-        draft.add(RemoveNetwork(network), cause="down", after=last)
-    return draft.plan(orphans=orphans)
+        removals.append((there, draft.add(RemoveContainer(there.name, anonymous), cause="down", after=after)))
+    return removals
+
+
+def _remove_networks(draft: Draft, observed: Observed, *, removals: list[tuple[ObservedContainer, int]]) -> None:
+    """The project's own, once those that are in them have gone; `down SERVICE` leaves them all."""
+    goers = {there.name for there, _ in removals}
+    staying = {name for there in observed.containers if there.name not in goers for name in there.networks}
+    for one in observed.networks:
+        network = one.network
+        if one.there and observed.project and network.project == observed.project and network.name not in staying:
+            last = [step for there, step in removals if network.name in there.networks]
+            draft.add(RemoveNetwork(network.name), cause="down", after=last)
 
 
 def _dependents_stopped(service: str, graph: Graph, stops: dict[str, list[int]]) -> Iterable[int]:

@@ -16,6 +16,7 @@
                                                MOUNTS    in the spec's order, /dev with its nodes
                                                DEVICES   nodes asked for
                                                FILES     /etc/hosts and the like
+                                               GRANTS    configs and secrets, from memory
                                                CONSOLE   the terminal as /dev/console
                                                MASKS     masked and read-only paths
                                                CWD       the working directory made, if missing
@@ -131,6 +132,7 @@ ROAD: tuple[tuple[str, Callable[[Child], None]], ...] = (
     ("MOUNTS", _of_root(rootfs.mount_all)),
     ("DEVICES", _of_root(rootfs.add_devices)),
     ("FILES", _of_root(rootfs.add_files)),
+    ("GRANTS", _of_root(rootfs.add_grants)),
     ("CONSOLE", add_console),
     ("MASKS", _of_root(rootfs.add_masks)),
     ("CWD", _of_root(rootfs.make_working_directory)),

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from composer.errors import HostError, PycomposeError
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.process import command_line_area, start_time
-from composer.runtime import devices, failures, files, mounts, namespaces, program, rootfs, stdio, sysctl
+from composer.runtime import devices, failures, files, grants, mounts, namespaces, program, rootfs, stdio, sysctl
 from composer.runtime.cgroup import control
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.location import Location
 from composer.runtime.child import ROAD, Child
+from composer.runtime.grants import Deposits
 from composer.runtime.launch import Launch
 from composer.runtime.network.endpoints import open_places
 from composer.runtime.outcome import end, error_named, require_success
@@ -36,6 +37,7 @@ from composer.spec.network import Attachment
 
 Road = tuple[tuple[str, Callable[[Child], None]], ...]
 
+NOTHING_DEPOSITED: Deposits = {}
 BUNDLE_DIRECTORIES = ("upper", "work", "merged", "files")
 
 
@@ -53,17 +55,17 @@ class Started:
     attachments: tuple[Attachment, ...] = ()  # its places in networks
 
 
-def start(launch: Launch, *, where: Location) -> Started:
+def start(launch: Launch, *, where: Location, deposits: Deposits = NOTHING_DEPOSITED) -> Started:
     """Start a container and wait until its program runs. Raises PycomposeError; then nothing is left."""
-    return begin(launch, where=where).finish()
+    return begin(launch, where=where, deposits=deposits).finish()
 
 
-def begin(launch: Launch, *, where: Location, road: Road = ROAD) -> Starting:
-    """Make the container's process. Raises PycomposeError."""
+def begin(launch: Launch, *, where: Location, road: Road = ROAD, deposits: Deposits = NOTHING_DEPOSITED) -> Starting:
+    """Make the container's process. `deposits` are contents of its secrets. Raises PycomposeError."""
     purpose = f"start container {launch.spec.name}"
     with ExitStack() as undo:
         try:
-            started, reader = _begin(launch, purpose, where=where, road=road, undo=undo)
+            started, reader = _begin(launch, purpose, where=where, road=road, deposits=deposits, undo=undo)
         except (OSError, ValueError) as error:  # ValueError: a NUL in a path or name
             raise failures.cannot(purpose, error) from error
         except PycomposeError as error:
@@ -72,9 +74,12 @@ def begin(launch: Launch, *, where: Location, road: Road = ROAD) -> Starting:
     raise AssertionError("ExitStack does not swallow exceptions")
 
 
-def _begin(launch: Launch, purpose: str, *, where: Location, road: Road, undo: ExitStack) -> tuple[Started, int]:
+def _begin(
+    launch: Launch, purpose: str, *, where: Location, road: Road, deposits: Deposits, undo: ExitStack
+) -> tuple[Started, int]:
     spec = launch.spec
     mounts.refuse_unsafe(spec.mounts)
+    grants.refuse_unknown(spec.grants, deposits)
     sysctls = sysctl.settings(spec.sysctls, spec.namespaces)
     prepared = prepare_program(spec, purpose, cache=launch.cache)
     asked_devices = devices.expand(spec.devices)
@@ -97,7 +102,8 @@ def _begin(launch: Launch, purpose: str, *, where: Location, road: Road, undo: E
         open_places(spec, launch.networks, leases=launch.leases, before=launch.attached_before) as places,
     ):
         _write_files(launch, places.attachments, undo)
-        root = rootfs.Root(rootfs.Layout(launch, nodes, created.cgroup.directories), devpts_fd=streams.devpts)
+        layout = rootfs.Layout(launch, nodes, created.cgroup.directories, deposits)
+        root = rootfs.Root(layout, devpts_fd=streams.devpts)
         newborn = Child(
             program=prepared,
             entrance=entrance,

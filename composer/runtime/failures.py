@@ -26,6 +26,7 @@ SENTENCES = {  # step: what could not be done; {} is what it was about
     "MOUNTS": "cannot mount {}",
     "DEVICES": "cannot make device {}",
     "FILES": "cannot show the generated file {}",
+    "GRANTS": "cannot show the {}",
     "CONSOLE": "cannot show its terminal as {}",
     "MASKS": "cannot protect {}",
     "CWD": "cannot make its working directory {}",

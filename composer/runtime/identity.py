@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.linux.openat2 import open_in_root
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 LARGEST_FILE = 4 << 20  # bytes
 LARGEST_ID = 2**31 - 1  # Docker's bound; beyond are ids that some interfaces read as negative
 
@@ -52,6 +54,19 @@ class _Group:
 def resolve(user: str, *, groups: tuple[str, ...] = ()) -> Identity:
     """The identity that `user` and the supplementary `groups` name here. Raises HostError naming what is unknown."""
     return resolve_in(user, groups=groups, passwd=_read(PASSWD), group=_read(GROUP))
+
+
+def resolve_below(root_fd: int, user: str) -> Identity:
+    """The identity that `user` names in the root file system `root_fd`, before it is anybody's root."""
+    found = []
+    for path in (PASSWD, GROUP):
+        try:
+            fd = open_in_root(root_fd, path, flags=READ)
+        except (FileNotFoundError, NotADirectoryError):
+            found.append(b"")
+            continue
+        found.append(_read_open(fd, path))
+    return resolve_in(user, groups=(), passwd=found[0], group=found[1])
 
 
 def resolve_in(user: str, *, groups: tuple[str, ...], passwd: bytes, group: bytes) -> Identity:
@@ -134,9 +149,13 @@ def _lines(content: bytes, *, count: int) -> Iterator[list[str]]:
 def _read(path: str) -> bytes:
     """The beginning of a file, b"" where it is missing. O_NONBLOCK: a FIFO in its place must not stop us."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = os.open(path, READ | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return b""
+    return _read_open(fd, path)
+
+
+def _read_open(fd: int, path: str) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise HostError(f"cannot look up users: {path} of the root file system is not a regular file")

@@ -21,6 +21,17 @@ class Stdio(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class VolumePlace:
+    """Where the volume is that the spec mounts at `target`."""
+
+    target: str
+    name: str
+    directory: str  # of its record: <root>/volumes/<name>
+    source: str  # its data, or the directory that a bind option names
+    read_only: bool = False  # says its driver's options
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """One start of one container. All paths are absolute and on the host."""
 
@@ -31,7 +42,12 @@ class Launch:
     cache: str  # may be emptied at any time: compiled filters
     hidden: tuple[str, ...]  # our own directories, which a container over "/" must not see
     joins: tuple[tuple[str, int, int], ...] = ()  # (namespace as in spec.Namespaces, pid, start time of that process)
+    volumes: tuple[VolumePlace, ...] = ()
     stdio: Stdio = Stdio.FIFO
     networks: tuple[Network, ...] = ()  # those of the endpoints, as they have become
     leases: str = ""  # where addresses are noted that no interface of the host tells
     attached_before: tuple[Attachment, ...] = ()  # in its last run: an address is kept where that can be
+
+    def place_of(self, target: str) -> VolumePlace:
+        """The volume that is mounted at `target`."""
+        return next(place for place in self.volumes if place.target == target)

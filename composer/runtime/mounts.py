@@ -109,10 +109,11 @@ def _refuse_proc(place_fd: int, target: str) -> None:
 
 def new_tmpfs(options: tuple[tuple[str, str], ...], *, attributes: int) -> int:
     """A detached tmpfs."""
-    return _new_filesystem("tmpfs", options, attributes=attributes)
+    return new_filesystem("tmpfs", options, attributes=attributes)
 
 
-def _new_filesystem(kind: str, options: tuple[tuple[str, str], ...], *, attributes: int) -> int:
+def new_filesystem(kind: str, options: tuple[tuple[str, str], ...], *, attributes: int) -> int:
+    """A detached mount of a file system that lives in the kernel."""
     fs_fd = fsopen(kind)
     try:
         fsconfig_set_string(fs_fd, "source", value=kind)
@@ -135,7 +136,8 @@ def new_dev() -> int:
 def open_tmpfs(mount: Tmpfs) -> int:
     """A detached tmpfs as the spec wants it."""
     options = [("mode", f"{mount.mode:o}")]
-    for key, value in (("size", mount.size), ("uid", mount.uid), ("gid", mount.gid)):
+    numbers = (("size", mount.size), ("nr_inodes", mount.nr_inodes), ("uid", mount.uid), ("gid", mount.gid))
+    for key, value in numbers:
         if value is not None:
             options.append((key, str(value)))
     attributes = MOUNT_ATTR_RDONLY if mount.read_only else 0
@@ -163,7 +165,7 @@ def open_filesystem(mount: Filesystem) -> int:
     pairs = tuple(part.partition("=") for part in mount.data.split(",") if part)
     # Every devpts is a new instance since Linux 4.7, and the descriptor-based calls do not know the old option.
     options = tuple((key, value) for key, _, value in pairs if key != "newinstance")
-    return _new_filesystem(mount.type, options, attributes=attributes_of(mount.options))
+    return new_filesystem(mount.type, options, attributes=attributes_of(mount.options))
 
 
 def attach_kernel_filesystem(tree_fd: int, root_fd: int, target: str) -> None:

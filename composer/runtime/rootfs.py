@@ -8,6 +8,7 @@
     mounts     in the spec's order; /dev with its nodes, unless the spec binds one
     devices    nodes asked for
     files      /etc/hosts and the like
+    grants     configs and secrets
     masks      over what is there now
     pivot      pivot_root(".", "."): the old root comes to lie on the new one and is detached. Never chroot, which
                leaves the old root mounted
@@ -18,6 +19,7 @@ Nothing here is undone on failure: all of it is in the child's mount namespace, 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from composer.linux.mount import (
@@ -33,11 +35,11 @@ from composer.linux.mount import (
     umount2,
 )
 from composer.linux.openat2 import make_directories
-from composer.runtime import devices, files, masks, mounts, overlay
+from composer.runtime import devices, files, grants, masks, mounts, overlay, volume
 from composer.runtime.launch import Launch
 from composer.runtime.road import about
 from composer.spec.container import Private
-from composer.spec.mounts import Bind, Filesystem, Mount, Tmpfs
+from composer.spec.mounts import Bind, Filesystem, Mount, Tmpfs, VolumeMount
 from composer.spec.rootfs import HostRoot
 
 CGROUP_DIRECTORY_OPTIONS = (("mode", "755"),)
@@ -51,6 +53,7 @@ class Layout:
     launch: Launch
     nodes: tuple[devices.Node, ...]
     cgroup: tuple[tuple[str, str], ...]  # (controller or "unified", directory) of the container's own cgroup
+    deposits: Mapping[str, int] = field(default_factory=dict)  # see `grants`
 
     @property
     def layers(self) -> overlay.Layers:
@@ -72,6 +75,7 @@ class Root:
     devpts_fd: int | None = None  # of a terminal that was opened beforehand
     shm_fd: int | None = None  # of the container whose ipc namespace is shared
     binds: dict[int, int] = field(default_factory=dict)  # detached mounts by index of the spec's mount
+    contents: list[int] = field(default_factory=list)  # of the spec's grants
     files: list[tuple[str, int]] = field(default_factory=list)  # (target, detached mount)
 
 
@@ -82,8 +86,15 @@ def open_sources(root: Root) -> None:
         if isinstance(one, Bind):
             with about(f"{one.source} on {one.target}"):
                 root.binds[index] = mounts.open_bind(one)
+        elif isinstance(one, VolumeMount):
+            place = launch.place_of(one.target)
+            with about(f"volume {place.name} on {one.target}"):
+                root.binds[index] = volume.open_mount(one, place)
     for file in launch.spec.files:
         root.files.append((file.target, open_tree(files.host_path(launch.bundle, file.target))))
+    for grant in launch.spec.grants:
+        with about(grant.name):
+            root.contents.append(grants.open_content(grant, root.layout.deposits))
     root.null_fd = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
@@ -124,6 +135,9 @@ def _mount_one(root: Root, index: int, one: Mount) -> None:
             tree_fd = root.binds.pop(index)
             mounts.attach(tree_fd, root.root_fd, one.target)
             os.close(tree_fd)
+        case VolumeMount():
+            volume.copy_up(one, root.layout.launch.place_of(one.target), root.root_fd)
+            _attach_and_close(root, root.binds.pop(index), one.target)
         case Tmpfs(target="/dev"):
             _mount_dev(root)
         case Tmpfs(target="/dev/shm") if root.shm_fd is not None:
@@ -190,6 +204,14 @@ def add_files(root: Root) -> None:
     for target, tree_fd in root.files:
         with about(target):
             _attach_and_close(root, tree_fd, target)
+
+
+def add_grants(root: Root) -> None:
+    """Show configs and secrets."""
+    launch = root.layout.launch
+    if launch.spec.grants:
+        over, user = f"{launch.bundle}/files", launch.spec.process.user
+        grants.show(launch.spec.grants, root.contents, root_fd=root.root_fd, over=over, user=user)
 
 
 def add_masks(root: Root) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from composer.spec.cgroup import Resources
+from composer.spec.grant import Grant
 from composer.spec.mounts import File, Mount
 from composer.spec.network import Endpoint, PublishedPort
 from composer.spec.process import Process
@@ -108,6 +109,7 @@ class ContainerSpec:
     namespaces: Namespaces = Namespaces()
     mounts: tuple[Mount, ...] = ()
     files: tuple[File, ...] = ()
+    grants: tuple[Grant, ...] = ()  # configs and secrets
     devices: tuple[Device, ...] = ()
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from enum import Enum
 from composer.spec.container import ContainerSpec
 from composer.spec.network import AddressPool, Network
 from composer.spec.policy import Policy
+from composer.spec.volume import Volume
 
 
 class Condition(Enum):
@@ -50,3 +51,4 @@ class Desired:
     config_files: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()  # those that the services' containers are in
     address_pools: tuple[AddressPool, ...] = ()  # of networks that name no subnet; () is the usual ones
+    volumes: tuple[Volume, ...] = ()  # those that services use, by name

@@ -44,6 +44,7 @@ class Tmpfs:
 
     target: str
     size: int | None = None
+    nr_inodes: int | None = None
     mode: int = 0o1777
     uid: int | None = None
     gid: int | None = None
@@ -51,6 +52,23 @@ class Tmpfs:
     exec: bool = False
     suid: bool = False
     dev: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMount:
+    """A volume shown at `target`.
+
+    Without a `volume` it is an anonymous one, made along with the container `owner` for its mount at `target`; "" is
+    the container itself. An empty volume first gets what the root file system has at `target`, unless `nocopy`.
+    """
+
+    target: str
+    volume: str = ""  # its name on the host
+    owner: str = ""
+    subpath: str = ""  # of the volume, to be shown instead of the whole
+    read_only: bool = False
+    nocopy: bool = False
+    labels: tuple[tuple[str, str], ...] = ()  # of an anonymous volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +81,7 @@ class Filesystem:
     data: str = ""  # the file system's own options, e.g. "newinstance,ptmxmode=0666,mode=0620,gid=5"
 
 
-Mount = Bind | Tmpfs | Filesystem
+Mount = Bind | Tmpfs | VolumeMount | Filesystem
 
 
 @dataclass(frozen=True, slots=True)

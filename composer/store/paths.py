@@ -15,6 +15,9 @@
     layers/<digest>/                    unpacked root file systems
     networks/<name>.json                what each network was made from (runtime.network.definitions)
     networks/leases/                    who has which address of macvlan and ipvlan networks (runtime.network.endpoints)
+    volumes/                            store.volumes
+    secrets/  configs/                  external ones: a file each, put there by whoever looks after the host
+    key                                 store.identities
     cache/                              compiled system call filters and such: may be deleted at any time
     projects/<project>/<name>/          "bundle" of one container
         upper/  work/  merged/          its writable layer and the place where its root is mounted
@@ -96,6 +99,14 @@ class Paths:
     @property
     def leases(self) -> str:
         return f"{self.networks}/leases"
+
+    @property
+    def key(self) -> str:
+        return f"{self.root}/key"
+
+    @property
+    def volumes(self) -> str:
+        return f"{self.root}/volumes"
 
     @property
     def cache(self) -> str:

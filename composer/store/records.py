@@ -65,6 +65,7 @@ class ContainerRecord:
     restart_count: int = 0  # automatic restarts
     delay_ns: int = 0  # the last delay before an automatic restart
     manually_stopped: bool = False
+    volumes: tuple[tuple[str, str], ...] = ()  # (target, name) of its anonymous ones
     auto_remove: bool = False  # it is forgotten once it has ended (`run --rm`)
     error: str = ""  # why it could not be started
     health: Health | None = None

@@ -20,6 +20,7 @@ from composer import errors
 from composer.planner import lifecycle
 from composer.planner.life import Exited, Outcome
 from composer.planner.observed import State
+from composer.planner.plan import Anonymous
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launcher.protocol import Hello, RunningContainer
 from composer.spec.codec import DecodeError
@@ -129,7 +130,7 @@ async def _adopt_resting(project: Project, record: ContainerRecord) -> None:
             await _adopt_vanished(project, record)
         case State.REMOVING:
             await project.keep(record, _adopted(record, record.state))
-            await project.remove(record.spec.name)
+            await project.remove(record.spec.name, anonymous=Anonymous.KEEP)
         case _:
             await project.keep(record, _adopted(record, record.state))
 

@@ -12,7 +12,17 @@ import anyio
 
 from composer import errors
 from composer.control.messages import Answer, Planned, StepDone, StepFailed, StepStarted
-from composer.planner.plan import AwaitService, CreateNetwork, Plan, PrepareRootfs, RemoveNetwork, StartContainer, Step
+from composer.planner.plan import (
+    AwaitService,
+    CreateNetwork,
+    CreateVolume,
+    Plan,
+    PrepareRootfs,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Step,
+)
 
 Perform = Callable[[Step], Awaitable[str]]  # does one step, answers a note for the user or ""
 Tell = Callable[[Answer], None]
@@ -145,6 +155,8 @@ def _service(step: Step, service_of: Callable[[str], str]) -> str:
             return path
         case CreateNetwork(network=name) | RemoveNetwork(network=name):
             return name
+        case CreateVolume(volume=volume) | RemoveVolume(volume=volume):
+            return volume
         case action:
             return service_of(action.container)
 

@@ -38,6 +38,7 @@ from composer.runtime.launcher.protocol import (
     StartContainer,
     Started,
     StartProcess,
+    Taken,
     Terminal,
 )
 from composer.spec.network import Attachment
@@ -149,7 +150,7 @@ class LauncherLink:
                 self._exits.put(Child(container, record.pid, record.start_time), record)
             case ProcessExited():
                 self._process_ends.put(message.request, message)
-            case Started() | ProcessStarted() | Adopted() | Terminal() | Failed():
+            case Started() | ProcessStarted() | Adopted() | Terminal() | Taken() | Failed():
                 self._answers.put(message.request, (message, fds[0] if fds else None))
             case _:
                 assert_never(message)

@@ -11,6 +11,7 @@ from dataclasses import fields
 import anyio.to_thread
 
 from composer import errors, images
+from composer.control import volumes
 from composer.log import Log
 from composer.runtime.cgroup import kill
 from composer.runtime.launch import Launch, Stdio
@@ -61,6 +62,7 @@ class Launching:
             cache=self._paths.cache,
             hidden=(self._paths.run, self._paths.root),
             joins=tuple(self._joins(spec)),
+            volumes=await anyio.to_thread.run_sync(volumes.places, self._paths, record),
             stdio=Stdio.PTY if spec.process.tty else Stdio.FIFO,
             networks=await self._networks.of(spec),
             leases=self._paths.leases,

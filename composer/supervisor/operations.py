@@ -41,9 +41,10 @@ from composer.control.server import Session
 from composer.planner import operations as plans
 from composer.planner.life import StartRequested
 from composer.planner.observed import Observed
-from composer.planner.plan import Plan
+from composer.planner.plan import Anonymous, Plan
 from composer.planner.reconcile import reconcile
 from composer.planner.teardown import teardown
+from composer.planner.volumes import differences
 from composer.spec.desired import Desired
 from composer.supervisor.adoption import adopt_kept
 from composer.supervisor.attaching import attach, resize
@@ -112,6 +113,8 @@ class Operations:
             observed = await self._observe(up.desired)
             plan = reconcile(up.desired, observed, options=up.options)
             project.want(up.desired)
+            for sentence in differences(up.desired, observed):
+                session.tell(Notice(sentence))
             if plan.orphans:
                 session.tell(Notice(_orphans(project.name, plan.orphans)))
             with self._within(up.wait_timeout_ns):
@@ -188,12 +191,14 @@ class Operations:
         name = run.spec.name
         if name in self._project.keepers:
             raise errors.Conflict(f"cannot run container {name}: there is one of that name already")
+        for volume in run.volumes:
+            await self._project.create_volume_as(volume)
         keeper = await self._project.create(run.spec, run.policy, auto_remove=run.remove)
         try:
             await keeper.request(StartRequested())
             await keeper.wait_started()
         except errors.PycomposeError:
-            await self._project.remove(name)
+            await self._project.remove(name, anonymous=Anonymous.REMOVE)
             raise
         return Done((name,))
 

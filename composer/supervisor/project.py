@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
 from composer import errors, images
+from composer.control import volumes
 from composer.log import Log
 from composer.planner.life import Life, Outcome
 from composer.planner.observed import Observed, State
+from composer.planner.plan import Anonymous
 from composer.runtime import container as runtime_container
 from composer.runtime.cgroup import control, kill, location
 from composer.spec import codec
@@ -24,8 +27,10 @@ from composer.spec.desired import Desired
 from composer.spec.fingerprint import fingerprint
 from composer.spec.policy import Policy
 from composer.spec.rootfs import Archive
+from composer.spec.volume import Volume
 from composer.store import atomic
-from composer.store.observe import observed_container
+from composer.store import volumes as volume_store
+from composer.store.observe import missing, observed_container
 from composer.store.paths import Paths
 from composer.store.records import ContainerRecord
 from composer.supervisor.bus import Bus
@@ -65,6 +70,7 @@ class Project:
         self.turn = Turn()
         self.networks = Networks(paths, name)
         self.launching = Launching(paths, name, link=link, running=self._child_of, networks=self.networks, log=log)
+        self._all_paths = paths
         self._root = paths.root
         self._group = group
         self.boot_id = boot_id
@@ -109,6 +115,8 @@ class Project:
             layers=_digests(desired, root=self._root) if desired else {},
             networks=networks,
             subnets=subnets,
+            volumes=volume_store.observed(self._all_paths),
+            missing=missing(desired) if desired else {},
             project=self.name,
         )
 
@@ -166,6 +174,7 @@ class Project:
             layer=layer.digest or "",
             auto_remove=auto_remove,
         )
+        record = replace(record, volumes=await anyio.to_thread.run_sync(volumes.anonymous, self._all_paths, record))
         keeper = await self.keep(record, Outcome(Life()))
         keeper.journal.created()
         return keeper
@@ -192,7 +201,7 @@ class Project:
     async def _remove_once_ended(self, keeper: Keeper) -> None:
         await keeper.changes.wait_for(lambda: True if keeper.is_at_rest and keeper.record.started_ns else None)
         if self.keepers.get(keeper.name) is keeper:  # else `down` was faster
-            await self.remove(keeper.name)
+            await self.remove(keeper.name, anonymous=Anonymous.REMOVE)
 
     async def _look_after(
         self,
@@ -206,8 +215,11 @@ class Project:
         with scope:
             await keeper.look_after(outcome, run, task_status=task_status)
 
-    async def remove(self, container: str) -> None:
-        """Forget a stopped container: its writable layer, its logs, its record. Raises Conflict, HostError."""
+    async def remove(self, container: str, *, anonymous: Anonymous) -> None:
+        """Forget a stopped container: its writable layer, its logs, its record. Raises Conflict, HostError.
+
+        `anonymous` says what becomes of its anonymous volumes.
+        """
         keeper = self.keepers.get(container)
         if keeper is None:
             return
@@ -217,14 +229,15 @@ class Project:
             await self.changes.wait_for(lambda: True if container not in self.keepers else None)
             return
         with anyio.CancelScope(shield=True):  # half a removal would look like a container
-            await self._remove(keeper)
+            await self._remove(keeper, anonymous)
 
-    async def _remove(self, keeper: Keeper) -> None:
+    async def _remove(self, keeper: Keeper, anonymous: Anonymous) -> None:
         keeper.journal.removing()
         self._scopes.pop(keeper.name).cancel()
         places = self.paths.bundle(keeper.name), self.paths.state(keeper.name)
         try:
             await anyio.to_thread.run_sync(runtime_container.remove, *places)  # a large layer takes a while
+            await anyio.to_thread.run_sync(lambda: volumes.let_go(self._all_paths, keeper.record, fate=anonymous))
             keeper.journal.removed()
         finally:
             del self.keepers[keeper.name]
@@ -236,6 +249,20 @@ class Project:
         Only for a project without containers.
         """
         await anyio.to_thread.run_sync(_clear_leftovers, self.name)
+
+    async def create_volume(self, name: str) -> None:
+        """Make a volume that was asked for, where it is missing. Raises HostError, UsageError."""
+        wanted = {volume.name: volume for volume in self.desired.volumes} if self.desired else {}
+        await self.create_volume_as(wanted.get(name, Volume(name)))
+
+    async def create_volume_as(self, volume: Volume) -> None:
+        """Make a volume, where it is missing and not somebody else's to make. Raises HostError, UsageError."""
+        if not volume.external:
+            await anyio.to_thread.run_sync(volume_store.create, self._all_paths, volume)
+
+    async def remove_volume(self, name: str) -> None:
+        """Delete a volume. Raises NoSuchThing, Conflict naming who uses it, HostError."""
+        await anyio.to_thread.run_sync(volumes.remove, self._all_paths, name)
 
 
 def _clear_leftovers(project: str) -> None:

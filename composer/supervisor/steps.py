@@ -22,11 +22,13 @@ from composer.planner.plan import (
     AwaitService,
     CreateContainer,
     CreateNetwork,
+    CreateVolume,
     KillContainer,
     PauseContainer,
     PrepareRootfs,
     RemoveContainer,
     RemoveNetwork,
+    RemoveVolume,
     RestartContainer,
     StartContainer,
     Step,
@@ -78,8 +80,12 @@ class Steps:
                 await self._project.keeper(name).request(UnpauseRequested())
             case KillContainer(name, signal):
                 await self._project.keeper(name).request(KillRequested(signal))
-            case RemoveContainer(name):
-                await self._project.remove(name)
+            case RemoveContainer(name, anonymous):
+                await self._project.remove(name, anonymous=anonymous)
+            case CreateVolume(name):
+                await self._project.create_volume(name)
+            case RemoveVolume(name):
+                return await self._remove_volume(name)
             case AwaitService():
                 return await self._await(step.action)
             case _:
@@ -119,6 +125,14 @@ class Steps:
             return None
         grace_ns = None if self._timeout_ns == WITHOUT_END else self._timeout_ns
         return replace(keeper.record.policy.stop, grace_ns=grace_ns)
+
+    async def _remove_volume(self, name: str) -> str:
+        """What others use stays: `down` of one project is not to fail for the sake of another."""
+        try:
+            await self._project.remove_volume(name)
+        except (errors.Conflict, errors.NoSuchThing) as error:
+            return error.message
+        return ""
 
     async def _await(self, action: AwaitService) -> str:
         try:

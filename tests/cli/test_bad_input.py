@@ -106,6 +106,22 @@ FILES = [
     Case(".env binary", WEB, (".env:1:1:", "the byte 0xff is not UTF-8"), files={".env": b"\xff\xfe\0"}),
     Case("too many", service(scale="100000000"), ("100000000 containers are too many",)),
     Case("sysctl out of its tree", service(sysctls="[net/../kernel/panic=1]"), ("is not the name of a kernel",)),
+    Case(
+        "owner of a secret",
+        service(secrets='[{source: s, uid: root, gid: "-1"}]') + "secrets: {s: {file: ./s}}\n",
+        ("compose.yaml:6:32:", '"root" is not the number of an owner', '"-1" is not the number of an owner'),
+    ),
+    Case(
+        "two secrets in one place",
+        service(secrets="[s, {source: t, target: s}]") + "secrets: {s: {file: ./s}, t: {file: ./t}}\n",
+        ("compose.yaml:6:", "/run/secrets/s is secrets[0] already", "write another target"),
+    ),
+    Case(
+        "volume driver",
+        service(volumes='["d1:/data"]') + "volumes: {d1: {driver: rexray}}\n",
+        ("compose.yaml:6:", 'cannot use volume d1: there is no driver "rexray"'),
+        words=UP,
+    ),
     Case("terminal codes", 'services:\n  "\\e[2J": {rootfs: /}\n', ("\\x1b[2J",)),
 ]
 
@@ -186,7 +202,7 @@ STARTS: list[tuple[str, dict[str, str], int, tuple[str, ...], dict[str, Content]
         "bind",
         {"volumes": "[{type: bind, source: ./no, target: /x, bind: {create_host_path: false}}]"},
         1,
-        ("cannot bind", "/no does not exist"),
+        ("it binds", "/no does not exist"),
         {},
     ),
 ]

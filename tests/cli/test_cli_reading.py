@@ -404,7 +404,7 @@ def test_events_of_the_past(command: Pycompose, shop: Shop) -> None:
         (("-f", "nothing.yaml", "config"), 14, None),
         (("run", "--rootfs", "nothing.tar", "--", "true"), 14, None),
         (("run", "--rootfs", "/", "--mem", "much", "--", "true"), 2, None),
-        (("run", "--rootfs", "/", "-v", "named:/there", "--", "true"), 2, None),
+        (("run", "--rootfs", "/", "-v", "n:/there", "--", "true"), 2, None),
         (("kill", "-s", "SIGFOO"), 2, None),
         (("up", "-d", "--abort-on-container-exit"), 2, None),
         (("scale", "web"), 2, None),

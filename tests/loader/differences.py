@@ -70,6 +70,8 @@ REFUSED = (
         "relative paths of the container", r"(container|tmpfs) path .* is not absolute|options but no container path"
     ),
     Refused("two volumes or tmpfs at one path, of which one would be hidden", r"is a mount of .* already"),
+    Refused("two configs or secrets at one path, of which one would be hidden", r"is (configs|secrets)\[\d+\] already"),
+    Refused("owners of configs and secrets that are not numbers", r"is not the number of an owner"),
     Refused(
         "options that mean nothing for their kind of mount, or to anybody",
         r"mean(s)? nothing for a|is not an option of|a tmpfs has no source",

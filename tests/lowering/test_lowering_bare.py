@@ -34,7 +34,7 @@ def test_the_whole_command_line() -> None:
         read_only=True,
         cap_add=("NET_ADMIN",),
         cap_drop=("ALL",),
-        binds=(Bind("/x", "/y"),),
+        mounts=(Bind("/x", "/y"),),
         tty=True,
         stdin_open=True,
     )

@@ -313,7 +313,6 @@ def test_binds() -> None:
         {"type": "bind", "source": "/data/deep", "target": "/srv/deep"},
         {"type": "bind", "source": "/data", "target": "/srv", "read_only": True, "bind": {"create_host_path": False}},
         {"type": "bind", "source": "/m", "target": "/m", "bind": {"propagation": "rslave", "recursive": "readonly"}},
-        {"type": "volume", "source": "named", "target": "/named"},
     )
     assert own(web(volumes=volumes)) == (
         Bind("/data", "/srv", read_only=True),
@@ -332,6 +331,7 @@ def test_binds() -> None:
             Tmpfs("/run", size=64 << 20, mode=0o755, uid=1, gid=2, exec=True),
         ),
         ("/run:ro,suid,dev,nosuid", Tmpfs("/run", read_only=True, dev=True)),
+        ("/run:nr_inodes=1k", Tmpfs("/run", nr_inodes=1024)),
     ],
 )
 def test_tmpfs(text: str, mount: Tmpfs) -> None:
@@ -552,7 +552,7 @@ def test_a_one_off_container() -> None:
         env=(("B", "3"),),
         user="0:0",
         cwd="/tmp",
-        binds=(Bind("/x", "/y"),),
+        mounts=(Bind("/x", "/y"),),
         tty=True,
         stdin_open=True,
     )

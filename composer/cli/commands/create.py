@@ -19,4 +19,4 @@ COMMAND = Command(
 def run(call: Invocation) -> int:
     found = loaded(call, services=call.operands)
     desired = lowered(call, found, scale=scales(call.arguments.texts("scale")))
-    return converge(call, desired, options_of(call, services=call.operands, start=False))
+    return converge(call, found, desired, options_of(call, services=call.operands, start=False))

@@ -21,7 +21,7 @@ COMMAND = Command(
     options=(
         switch("--force", "-f", help="Do not ask"),
         switch("--stop", "-s", help="Stop them first"),
-        switch("--volumes", "-v", help="Remove anonymous volumes too (there are none yet)"),
+        switch("--volumes", "-v", help="Remove their anonymous volumes too"),
         switch("--all", "-a", help="No effect", hidden=True),
         PLAN_FORMAT,
     ),
@@ -36,7 +36,7 @@ def run(call: Invocation) -> int:
         return 0
     if not call.arguments.switch("force") and not call.arguments.switch("dry-run") and not _is_confirmed(doomed):
         return 0
-    options = RemoveOptions(call.operands, stop=stop)
+    options = RemoveOptions(call.operands, stop=stop, volumes=call.arguments.switch("volumes"))
     return change(
         call,
         Remove(options),

@@ -43,7 +43,7 @@ COMMAND = Command(
         switch("--tty", "-t", help="A terminal of its own"),
         switch("--use-aliases", help="No effect", hidden=True),
         text("--user", "-u", metavar="USER", help="Who to run it as: name, uid, name:group, uid:gid"),
-        texts("--volume", "-v", metavar="SOURCE:TARGET[:ro]", help="A bind mount"),
+        texts("--volume", "-v", metavar="SOURCE:TARGET[:ro]", help="A directory, or a volume by its name on the host"),
         text("--workdir", "-w", metavar="DIR", help="Where to run it"),
     ),
 )

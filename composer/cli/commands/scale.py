@@ -19,5 +19,6 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     wanted = scales(call.operands)
-    desired = lowered(call, loaded(call, services=tuple(wanted)), scale=wanted)
-    return converge(call, desired, options_of(call, services=tuple(wanted)))
+    found = loaded(call, services=tuple(wanted))
+    desired = lowered(call, found, scale=wanted)
+    return converge(call, found, desired, options_of(call, services=tuple(wanted)))

@@ -7,10 +7,11 @@ import sys
 from composer.cli.attached import Attachment, Cascade, attach
 from composer.cli.changing import PLAN_FORMAT, TIMEOUT, WAIT_TIMEOUT, scales, timeout_ns
 from composer.cli.invocation import Invocation
-from composer.cli.loading import check_services, loaded, lowered
+from composer.cli.loading import check_services, deposits_of, loaded, lowered
 from composer.cli.operation import perform
 from composer.cli.options import Command, switch, text, texts
 from composer.cli.upping import CREATION, WITHOUT_EFFECT, exclude, ineffective, options_of, show_plan
+from composer.control.client import Deposits
 from composer.control.messages import Up
 from composer.errors import UsageError
 from composer.planner.options import UpOptions
@@ -62,10 +63,11 @@ def run(call: Invocation) -> int:
         return show_plan(call, desired, options)
     call.require_root()
     operation = _operation(call, desired, options)
+    deposits = deposits_of(call, found, desired)
     if given.switch("detach") or given.switch("wait") or given.switch("no-start"):
-        perform(call, desired.project, operation)
+        perform(call, desired.project, operation, deposits=deposits)
         return 0
-    return attach(call, _attachment(call, operation))
+    return attach(call, _attachment(call, operation, deposits))
 
 
 def _check(call: Invocation) -> None:
@@ -87,7 +89,7 @@ def _operation(call: Invocation, desired: Desired, options: UpOptions) -> Up:
     )
 
 
-def _attachment(call: Invocation, operation: Up) -> Attachment:
+def _attachment(call: Invocation, operation: Up, deposits: Deposits) -> Attachment:
     given = call.arguments
     cascade = Cascade.NONE
     if given.switch("abort-on-container-failure"):
@@ -99,6 +101,7 @@ def _attachment(call: Invocation, operation: Up) -> Attachment:
         shown=_shown_services(call, operation.desired),
         cascade=cascade,
         exit_code_from=given.text("exit-code-from"),
+        deposits=deposits,
     )
 
 

@@ -21,11 +21,13 @@ from composer.planner.plan import (
     AwaitService,
     CreateContainer,
     CreateNetwork,
+    CreateVolume,
     KillContainer,
     PauseContainer,
     PrepareRootfs,
     RemoveContainer,
     RemoveNetwork,
+    RemoveVolume,
     RestartContainer,
     StartContainer,
     StopContainer,
@@ -70,6 +72,10 @@ def names_and_words(action: Action) -> tuple[tuple[str, ...], str, str]:
             return (f"Network {name}",), "Creating", "Created"
         case RemoveNetwork(name):
             return (f"Network {name}",), "Removing", "Removed"
+        case CreateVolume(name):
+            return (f"Volume {name}",), "Creating", "Created"
+        case RemoveVolume(name):
+            return (f"Volume {name}",), "Removing", "Removed"
         case AwaitService(_, containers, condition):
             return tuple(f"Container {name}" for name in containers), "Waiting", _REACHED[condition]
         case CreateContainer():

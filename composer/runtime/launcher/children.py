@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -72,6 +73,7 @@ class Children:
     where: Location
     loop: Loop
     everybody: Everybody
+    deposits: Mapping[str, int] = field(default_factory=dict)
     containers: dict[str, _Container] = field(default_factory=dict)
     processes: dict[tuple[int, int], _Process] = field(default_factory=dict)  # by identity of the audience, request
     starting: dict[str, Starting] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Children:
         try:
             launch = read_launch(request.launch_path)
             self._require_free(launch.spec.name)
-            starting = container.begin(launch, where=self.where)
+            starting = container.begin(launch, where=self.where, deposits=self.deposits)
         except PycomposeError as error:
             audience.tell(failed(request.request, error))
             return

@@ -21,6 +21,7 @@ from composer.linux.prctl import set_name
 from composer.runtime.cgroup import control, location
 from composer.runtime.launcher import packets, protocol
 from composer.runtime.launcher.children import Children, failed
+from composer.runtime.launcher.deposits import Deposits
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.runtime.launcher.packets import Connection
 from composer.runtime.launcher.protocol import Message
@@ -57,7 +58,9 @@ class Launcher:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._loop = Loop()
-        self._children = Children(location.prepare(config.project), self._loop, everybody=self)
+        self._deposits = Deposits(self.log)
+        where = location.prepare(config.project)
+        self._children = Children(where, self._loop, everybody=self, deposits=self._deposits.files)
         self._peers: list[_Peer] = []
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
@@ -148,6 +151,9 @@ class Launcher:
                 self._children.kill_process(number, peer)
             case protocol.Adopt() | protocol.OpenTerminal():
                 self._answer_at_once(request, peer)
+            case protocol.Deposit(number, identity):
+                self._deposits.take(identity, *fds)
+                peer.tell(protocol.Taken(number))
             case protocol.Forget(name):
                 self._children.forget(name)
             case protocol.Shutdown():

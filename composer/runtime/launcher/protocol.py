@@ -7,6 +7,7 @@
     KillProcess(request)                              (ProcessExited follows)
     Adopt(request, …)                                 Adopted(request) | Failed(request, …)
     OpenTerminal(request, container)                  Terminal(request) [master] | Failed(request, …)
+    Deposit(request, identity) [memory file]          Taken(request)
     Forget(container)
     Shutdown()
                                                       Hello(…) first on every connection
@@ -27,7 +28,7 @@ from composer.spec import codec
 from composer.spec.network import Attachment
 from composer.spec.process import Process
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,14 @@ class OpenTerminal:
 
 
 @dataclass(frozen=True, slots=True)
+class Deposit:
+    """Keep the content of a secret, in the memory file that comes along."""
+
+    request: int
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The container's end is in the records: drop what is kept of it. A running one is forgotten once it ends."""
 
@@ -90,7 +99,7 @@ class Shutdown:
     """Leave. Containers that run go on running."""
 
 
-Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | Forget | Shutdown
+Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | Deposit | Forget | Shutdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,13 @@ class Terminal:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """The deposit is kept."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """What was asked for could not be done: the fields of a PycomposeError, its class by name."""
 
@@ -176,7 +192,7 @@ class Exited:
     record: ExitRecord
 
 
-Message = Hello | Started | ProcessStarted | Adopted | Terminal | Failed | ProcessExited | Exited
+Message = Hello | Started | ProcessStarted | Adopted | Terminal | Taken | Failed | ProcessExited | Exited
 
 _REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in get_args(Request)}
 _MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in get_args(Message)}
