@@ -18,6 +18,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "inspect": "Display everything known about containers, as JSON",
         "events": "Display what happens to containers",
         "ls": "List projects",
+        "volumes": "List the volumes of the project",
     },
     "Change it": {
         "create": "Create containers without starting them",
@@ -30,6 +31,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "wait": "Wait until containers have stopped",
         "scale": "Change how many containers a service has",
         "rm": "Remove stopped containers",
+    },
+    "Volumes": {
+        "volume": "List, inspect, create and remove volumes of this host",
     },
     "Prepare": {
         "config": "Check the files and print what they say, in full",

@@ -27,9 +27,11 @@ def of_command(name: str, command: Command) -> str:
     usage = " ".join(
         filter(None, (f"Usage: pycompose {name}", "[OPTIONS]" if command.options else "", command.operands))
     )
-    parts = [usage, "", f"{COMMANDS[name]}.", ""]
+    parts = [usage, "", f"{COMMANDS.get(name) or command.summary}.", ""]
     if own := _options(command.options):
         parts += ["Options:", *own, ""]
+    if command.words:
+        parts += ["Words:", *(f"  {word:<12}{it.summary}" for word, it in command.words.items()), ""]
     taken = {option.short for option in command.options} | {option.name for option in command.options}
     inherited = [option for option in GLOBAL if option.name not in taken and option.name != "--version"]
     parts += ["Options of all commands:", *_options(inherited, taken=taken), ""]

@@ -82,13 +82,16 @@ def _run(argv: list[str], arguments: Arguments) -> int:
 
         print(help.overview(), file=sys.stdout if arguments.switch("help") else sys.stderr)
         return 0 if arguments.switch("help") else errors.UsageError.exit_status
-    name = rest[0]
+    name, *words = rest
     module = load_command(name)
-    parse(rest[1:], module.COMMAND, inherited=GLOBAL, arguments=arguments)
+    command = module.COMMAND
+    if words and words[0] in command.words:
+        name, command = f"{name} {words[0]}", command.words[words.pop(0)]
+    parse(words, command, inherited=GLOBAL, arguments=arguments)
     if arguments.switch("help"):
         from composer.cli import help
 
-        print(help.of_command(name, module.COMMAND))
+        print(help.of_command(name, command))
         return 0
     return module.run(_invocation(name, arguments))
 

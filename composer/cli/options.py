@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class Command:
     at_most: int | None = None
     stops_at_operand: bool = False  # the first operand ends the options: the rest is another program's command line
     completes: str = ""  # what operands are: "services", "commands", or words to choose from
+    words: Mapping[str, Command] = field(default_factory=dict)  # its first operand, where each has options of its own
+    summary: str = ""  # of such a word
+
+    @property
+    def every_option(self) -> tuple[Option, ...]:
+        """Its own and those of its words, each once: what a shell may offer before it knows more."""
+        options = (*self.options, *(option for word in self.words.values() for option in word.options))
+        return tuple({option.name: option for option in reversed(options)}.values())[::-1]
 
 
 GLOBAL = (

@@ -14,7 +14,7 @@ _SERVICES = "pycompose config --services 2>/dev/null || pycompose ps --all --ser
 def bash(commands: Mapping[str, Command]) -> str:
     """A completion function for bash, without the bash-completion package."""
     cases = "\n".join(
-        f"        {name}) options='{_words(command.options)}' operands={command.completes or 'none'} ;;"
+        f"        {name}) options='{_words(command.every_option)}' operands={command.completes or 'none'} ;;"
         for name, command in commands.items()
     )
     return f"""# bash completion of pycompose; source it, or put it into /etc/bash_completion.d
@@ -54,7 +54,7 @@ def zsh(commands: Mapping[str, Command]) -> str:
     """A completion function for zsh."""
     names = "\n".join(f"        {_quoted(f'{name}:{summary}')}" for name, summary in COMMANDS.items())
     cases = "\n".join(
-        f"        {name}) _arguments -s : {' '.join(_zsh_options((*command.options, *_missing(command))))} "
+        f"        {name}) _arguments -s : {' '.join(_zsh_options((*command.every_option, *_missing(command))))} "
         f"'*:{_zsh_operands(command)}' ;;"
         for name, command in commands.items()
     )
@@ -98,7 +98,7 @@ def fish(commands: Mapping[str, Command]) -> str:
     for name, summary in COMMANDS.items():
         lines.append(f"complete -c pycompose -n __fish_use_subcommand -a {name} -d {_quoted(summary)}")
         seen = f"-n '__fish_seen_subcommand_from {name}' "
-        lines += [_fish_option(option, seen) for option in commands[name].options if not option.hidden]
+        lines += [_fish_option(option, seen) for option in commands[name].every_option if not option.hidden]
         if source := _fish_operands(commands[name]):
             lines.append(f"complete -c pycompose {seen}-a {source}")
     return "\n".join(lines)

@@ -1,0 +1,336 @@
+"""Volumes from the command line: made, filled, shared, kept and removed, on the running kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pycompose
+
+pytestmark = pytest.mark.root
+
+Write = Callable[[str], None]
+
+
+@pytest.fixture
+def write(pycompose: Pycompose, busybox_rootfs: Path) -> Write:
+    """Writes the compose.yaml of a project called shop, with busybox for ROOT."""
+
+    def write(text: str) -> None:
+        (pycompose.directory / "compose.yaml").write_text("name: shop\n" + text.replace("ROOT", str(busybox_rootfs)))
+
+    return write
+
+
+def data(pycompose: Pycompose, name: str) -> Path:
+    """Where a person looks for what is in a volume."""
+    return Path(pycompose.paths.root) / "volumes" / name / "_data"
+
+
+def names(pycompose: Pycompose, *words: str) -> list[str]:
+    return pycompose("volume", "ls", "-q", *words).stdout.split()
+
+
+def mounted(directory: Path) -> bool:
+    """Whether something is mounted there."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return str(directory) in (line.split()[4] for line in lines)
+
+
+TWO = """
+services:
+  one:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes: [data:/data]
+  two:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes: ["data:/mnt:ro"]
+volumes:
+  data:
+    labels: {purpose: test}
+"""
+
+
+def test_two_services_share_a_volume_which_survives_down_and_goes_with_v(pycompose: Pycompose, write: Write) -> None:
+    write(TWO)
+    pycompose("up", "-d")
+    pycompose("exec", "-T", "one", "sh", "-c", "echo hello > /data/greeting")
+    assert pycompose("exec", "-T", "two", "cat", "/mnt/greeting").stdout == "hello\n"
+    refused = pycompose("exec", "-T", "two", "touch", "/mnt/x", check=False)
+    assert "Read-only file system" in refused.stderr
+    assert (data(pycompose, "shop_data") / "greeting").read_text() == "hello\n"
+
+    pycompose("down")
+    pycompose("up", "-d")
+    assert pycompose("exec", "-T", "two", "cat", "/mnt/greeting").stdout == "hello\n"
+
+    pycompose("down", "-v")
+    assert os.listdir(Path(pycompose.paths.root) / "volumes") == [".lock"]
+
+
+def test_volumes_are_listed_inspected_and_not_removed_while_in_use(pycompose: Pycompose, write: Write) -> None:
+    write(TWO)
+    pycompose("up", "-d")
+    pycompose("volume", "create", "--label", "a=b", "other")
+    assert names(pycompose) == ["other", "shop_data"]
+    assert names(pycompose, "-f", "dangling=true") == ["other"]
+    assert names(pycompose, "-f", "label=purpose=test") == ["shop_data"]
+    assert pycompose("volumes").stdout.split() == ["DRIVER", "VOLUME", "NAME", "local", "shop_data"]
+    [about] = json.loads(pycompose("volume", "inspect", "shop_data").stdout)
+    assert about["Mountpoint"] == str(data(pycompose, "shop_data"))
+    assert about["Labels"] == {
+        "com.docker.compose.project": "shop",
+        "com.docker.compose.volume": "data",
+        "purpose": "test",
+    }
+    refused = pycompose("volume", "rm", "shop_data", check=False)
+    assert refused.returncode != 0
+    assert "cannot remove volume shop_data: it is in use by shop-one-1, shop-two-1" in refused.stderr
+    pycompose("stop")
+    assert "in use by" in pycompose("volume", "rm", "shop_data", check=False).stderr
+    pycompose("down")
+    pycompose("volume", "rm", "shop_data", "other")
+    assert names(pycompose) == []
+    assert "there is no volume shop_data" in pycompose("volume", "inspect", "shop_data", check=False).stderr
+
+
+def test_prune_takes_what_nobody_uses(pycompose: Pycompose, write: Write) -> None:
+    write(TWO)
+    pycompose("up", "-d")
+    pycompose("volume", "create", "kept")
+    anonymous = pycompose("volume", "create").stdout.strip()
+    assert pycompose("volume", "prune").stdout == ""  # nobody said yes
+    assert anonymous in pycompose("volume", "prune", "-f").stdout
+    assert names(pycompose) == ["kept", "shop_data"]
+    assert "kept" in pycompose("volume", "prune", "-f", "--all").stdout
+    assert names(pycompose) == ["shop_data"]
+
+
+EXTERNAL = """
+services:
+  web:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes: [data:/data]
+volumes:
+  data: {external: true, name: common}
+"""
+
+
+def test_an_external_volume_must_be_there_and_is_nobodys_to_remove(pycompose: Pycompose, write: Write) -> None:
+    write(EXTERNAL)
+    refused = pycompose("up", "-d", check=False)
+    assert "cannot start service web: the external volume common does not exist" in refused.stderr
+    assert "pycompose volume create common" in refused.stderr
+    assert pycompose("ps", "-aq").stdout == ""
+    refused = pycompose("run", "--rm", "-T", "web", "true", check=False)
+    assert "the external volume common does not exist" in refused.stderr
+    pycompose("volume", "create", "common")
+    pycompose("up", "-d")
+    pycompose("exec", "-T", "web", "touch", "/data/x")
+    pycompose("down", "-v")
+    assert (data(pycompose, "common") / "x").exists()
+
+
+FILLED = """
+services:
+  web:
+    rootfs: ./root
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes:
+      - filled:/srv/www
+      - {type: volume, source: empty, target: /srv/copy, volume: {nocopy: true}}
+volumes: {filled: {}, empty: {}}
+"""
+
+
+def test_an_empty_volume_gets_what_the_root_has_there(pycompose: Pycompose, write: Write, busybox_rootfs: Path) -> None:
+    write(FILLED)
+    root = pycompose.directory / "root"
+    (root / "srv/www/deep").mkdir(parents=True)
+    (root / "bin").mkdir()
+    (root / "bin/busybox").hardlink_to(busybox_rootfs / "bin/busybox")
+    for applet in ("sleep", "sh", "touch", "rm"):
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / "srv/copy").mkdir()
+    (root / "srv/copy/page").write_text("not wanted")
+    page = root / "srv/www/deep/page"
+    page.write_text("a page")
+    page.chmod(0o640)
+    os.chown(page, 1000, 2000)
+    (root / "srv/www/link").symlink_to("/etc/shadow")
+    (root / "srv/www/again").hardlink_to(page)
+    os.chown(root / "srv/www", 1000, 1000)
+    (root / "srv/www").chmod(0o2775)
+
+    pycompose("up", "-d")
+    filled = data(pycompose, "shop_filled")
+    about = (filled / "deep/page").stat()
+    assert (filled / "deep/page").read_text() == "a page"
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o7777, about.st_nlink) == (1000, 2000, 0o640, 2)
+    assert (filled.stat().st_uid, filled.stat().st_mode & 0o7777) == (1000, 0o2775)
+    assert os.readlink(filled / "link") == "/etc/shadow"
+    assert os.listdir(data(pycompose, "shop_empty")) == []
+
+    # what is in a volume is the user's: neither changed nor filled again
+    pycompose("exec", "-T", "web", "rm", "/srv/www/link")
+    pycompose("up", "-d", "--force-recreate")
+    assert sorted(os.listdir(filled)) == ["again", "deep"]
+
+
+SUBPATH = """
+services:
+  web:
+    rootfs: ROOT
+    command: [cat, /data/name]
+    volumes:
+      - {type: volume, source: data, target: /data, volume: {subpath: PART}}
+volumes: {data: {external: true, name: data}}
+"""
+
+
+def test_a_subpath_is_a_part_of_the_volume_and_no_link_leads_out(pycompose: Pycompose, write: Write) -> None:
+    write(SUBPATH.replace("PART", "part"))
+    pycompose("volume", "create", "data")
+    refused = pycompose("up", check=False)
+    assert refused.returncode != 0
+    assert "cannot mount part of volume data on /data: it is not in the volume" in refused.stderr
+    part = data(pycompose, "data") / "part"
+    part.mkdir()
+    (part / "name").write_text("the part\n")
+    assert "the part" in pycompose("up", "--no-log-prefix").stdout
+
+    write(SUBPATH.replace("PART", "out"))
+    outside = pycompose.directory / "outside"
+    outside.mkdir()
+    (outside / "name").write_text("outside")
+    (data(pycompose, "data") / "out").symlink_to(outside)
+    refused = pycompose("up", check=False)
+    assert refused.returncode != 0
+    assert "outside" not in refused.stdout
+
+
+SCRATCH = """
+services:
+  web:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes: [scratch:/scratch]
+volumes:
+  scratch:
+    driver: local
+    driver_opts: {type: tmpfs, device: tmpfs, o: "size=1m,uid=1000,noexec"}
+"""
+
+
+def test_driver_options_mount_a_file_system_while_it_is_used(pycompose: Pycompose, write: Write) -> None:
+    write(SCRATCH)
+    pycompose("up", "-d")
+    shown = pycompose("exec", "-T", "web", "grep", " /scratch ", "/proc/mounts").stdout
+    assert shown.startswith("tmpfs /scratch tmpfs ")
+    for option in ("size=1024k", "uid=1000", "noexec"):
+        assert option in shown
+    assert mounted(data(pycompose, "shop_scratch"))
+    pycompose("exec", "-T", "web", "touch", "/scratch/x")
+    pycompose("restart", "-t", "0")
+    pycompose("exec", "-T", "web", "ls", "/scratch/x")
+    pycompose("down")
+    assert not mounted(data(pycompose, "shop_scratch"))
+    assert names(pycompose) == ["shop_scratch"]
+
+
+def test_a_bind_option_shows_a_directory_of_the_host(pycompose: Pycompose, write: Write) -> None:
+    there = pycompose.directory / "there"
+    text = SCRATCH.replace("type: tmpfs, device: tmpfs", f"type: none, device: {there}")
+    write(text.replace("size=1m,uid=1000,noexec", "bind"))
+    refused = pycompose("up", "-d", check=False)
+    assert f"volume shop_scratch shows {there}" in refused.stderr
+    assert pycompose("ps", "-aq").stdout == ""
+    there.mkdir()
+    pycompose("up", "-d")
+    pycompose("exec", "-T", "web", "touch", "/scratch/x")
+    assert (there / "x").exists()
+    pycompose("down", "-v")
+    assert (there / "x").exists()
+
+
+def test_a_definition_that_has_changed_is_told_and_the_volume_is_as_it_was(pycompose: Pycompose, write: Write) -> None:
+    write(SCRATCH)
+    pycompose("up", "-d")
+    pycompose("down")
+    write(SCRATCH.replace("size=1m", "size=2m"))
+    told = pycompose("up", "-d").stderr
+    assert "volume shop_scratch is used as it was made" in told
+    assert "size=1024k" in pycompose("exec", "-T", "web", "grep", " /scratch ", "/proc/mounts").stdout
+
+
+ANONYMOUS = """
+services:
+  db:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes: [/data]
+  reader:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes_from: ["db:ro"]
+"""
+
+
+def test_an_anonymous_volume_is_kept_over_recreation_and_renewed_on_request(pycompose: Pycompose, write: Write) -> None:
+    write(ANONYMOUS)
+    pycompose("up", "-d")
+    [first] = names(pycompose)
+    pycompose("exec", "-T", "db", "touch", "/data/x")
+    pycompose("up", "-d", "--force-recreate")
+    assert names(pycompose) == [first]
+    pycompose("exec", "-T", "db", "ls", "/data/x")
+    pycompose("exec", "-T", "reader", "ls", "/data/x")
+    refused = pycompose("exec", "-T", "reader", "touch", "/data/y", check=False)
+    assert "Read-only file system" in refused.stderr
+
+    pycompose("up", "-d", "--force-recreate", "-V")
+    [second] = set(names(pycompose)) - {first}
+    assert first in pycompose("volume", "prune", "-f").stdout  # nobody's any more
+    assert pycompose("exec", "-T", "db", "ls", "/data").stdout == ""
+    pycompose("exec", "-T", "db", "touch", "/data/new")
+    pycompose("exec", "-T", "reader", "ls", "/data/new")
+
+    pycompose("down")
+    assert names(pycompose) == [second]
+    pycompose("up", "-d")
+    assert len(names(pycompose)) == 2  # down has left it to nobody
+    pycompose("down", "-v")
+    assert names(pycompose) == []
+
+
+@pytest.mark.parametrize("option", [(), ("-v",)])
+def test_rm_takes_anonymous_volumes_on_request(pycompose: Pycompose, write: Write, option: tuple[str, ...]) -> None:
+    write(ANONYMOUS)
+    pycompose("up", "-d")
+    [name] = names(pycompose)
+    pycompose("rm", "-sf", *option)
+    assert names(pycompose) == ([] if option else [name])
+
+
+def test_run_has_the_services_volumes_and_those_of_its_own(pycompose: Pycompose, write: Write) -> None:
+    write(TWO)
+    words = ("run", "--rm", "-T", "-v", "more:/more", "-v", "/gone", "one", "sh", "-c", "touch /data/x /more/y /gone/z")
+    pycompose(*words)
+    assert (data(pycompose, "shop_data") / "x").exists()
+    assert (data(pycompose, "more") / "y").exists()
+    assert names(pycompose) == ["more", "shop_data"]  # the anonymous one went with its container
+    pycompose("down")
