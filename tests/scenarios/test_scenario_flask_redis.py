@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -14,13 +13,9 @@ pytestmark = [pytest.mark.scenario, pytest.mark.root]
 
 
 @pytest.mark.parametrize("example", ["examples/flask-redis/compose.yaml"], indirect=True)
-def test_homework(example: Project, tmp_path: Path) -> None:
+def test_homework(example: Project) -> None:
     if not (EXAMPLES / "flask-redis/rootfs.tar").exists():
         subprocess.run([EXAMPLES / "flask-redis/build-rootfs"], check=True, timeout=600)
-    (tmp_path / "data").mkdir(mode=0o777)
-    os.chmod(tmp_path / "data", 0o777)
-    example.pycompose.environment["DATA"] = str(tmp_path / "data")
-
     example("up", "-d", "--wait", timeout=300)
     assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 1 times.\n"
     assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 2 times.\n"
@@ -34,6 +29,14 @@ def test_homework(example: Project, tmp_path: Path) -> None:
     example("down")
     example("up", "-d", "--wait")
     assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 3 times.\n"
+
+    example("exec", "-T", "redis", "redis-cli", "save")
+    example("--profile", "second", "up", "-d", "--wait")
+    assert example("exec", "-T", "redis_2", "redis-cli", "-p", "6380", "get", "hits") == "3\n"
+    data = Path(example("volume", "inspect", "-f", "{{.Mountpoint}}", f"{example.name}_data").strip())
+    assert (data / "dump.rdb").stat().st_size > 0
+    example("--profile", "second", "down", "-v")
+    assert not data.exists()
 
 
 def limits_in_force(pid: int) -> tuple[int, tuple[int, int]]:
