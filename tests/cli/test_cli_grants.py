@@ -11,6 +11,8 @@ import pytest
 
 from composer.control.client import Client
 from composer.control.messages import Ping, Pong
+from composer.runtime.launcher import client as launcher
+from composer.runtime.launcher.protocol import Hello
 from tests.conftest import Pycompose
 from tests.supervisor.projects import wait_pid_gone
 
@@ -173,12 +175,39 @@ def test_external_ones_are_files_below_the_root(pycompose: Pycompose, write: Wri
     assert pycompose("up", "--no-log-prefix", "--no-color").stdout.split()[-2:] == ["prod_key", "given"]
 
 
-def test_a_secret_outlives_the_supervisor(granted: Pycompose) -> None:
-    granted("up", "-d")
-    del granted.environment["TOKEN"]
+def kill_supervisor(granted: Pycompose) -> None:
     client = Client(granted.paths, project="shop", name="test")
     [there] = [answer for answer in client.request(Ping()) if isinstance(answer, Pong)]
     os.kill(there.pid, signal.SIGKILL)
     wait_pid_gone(there.pid)
+
+
+def test_a_secret_outlives_the_supervisor(granted: Pycompose) -> None:
+    granted("up", "-d")
+    del granted.environment["TOKEN"]
+    kill_supervisor(granted)
     granted("restart", "-t", "0")
+    assert granted("exec", "-T", "web", "cat", "/run/secrets/secret-token").stdout == SECRET
+
+
+def kill_launcher(granted: Pycompose) -> None:
+    with launcher.connect(granted.paths.project("shop").launcher_socket) as peer:
+        received = launcher.receive(peer)
+    assert received is not None
+    assert isinstance(received.message, Hello)
+    os.kill(received.message.pid, signal.SIGKILL)
+    wait_pid_gone(received.message.pid)
+
+
+def test_a_secret_goes_with_the_launcher_and_up_hands_it_over_again(granted: Pycompose) -> None:
+    granted("up", "-d")
+    token = granted.environment.pop("TOKEN")
+    kill_supervisor(granted)
+    kill_launcher(granted)
+    assert granted("exec", "-T", "web", "cat", "/run/secrets/secret-token").stdout == SECRET  # it runs on
+    refused = granted("restart", "-t", "0", check=False)
+    assert "cannot have the secret token" in refused.stderr
+    assert "`pycompose up` hands it over again" in refused.stderr
+    granted.environment["TOKEN"] = token
+    granted("up", "-d")
     assert granted("exec", "-T", "web", "cat", "/run/secrets/secret-token").stdout == SECRET
