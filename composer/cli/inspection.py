@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from composer.cli import mounted
 from composer.cli.render.status import health
 from composer.planner.observed import State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec, Host, Join, Namespace, SeccompProfile, Unconfined
-from composer.spec.mounts import Bind, Mount, Tmpfs
+from composer.spec.mounts import Tmpfs
 from composer.spec.network import Attachment
 from composer.spec.policy import Policy
 from composer.spec.rootfs import Archive, Directory
 from composer.store.events import rfc3339
-from composer.store.paths import ProjectPaths
+from composer.store.paths import Paths
 from composer.store.records import ContainerRecord, Health
 
 _NEVER = "0001-01-01T00:00:00Z"
@@ -22,9 +23,9 @@ _SECOND = 1_000_000_000
 Tree = dict[str, object]
 
 
-def inspection(record: ContainerRecord, *, paths: ProjectPaths) -> Tree:
+def inspection(record: ContainerRecord, *, paths: Paths) -> Tree:
     """Everything known about a container, as plain data."""
-    spec = record.spec
+    spec, places = record.spec, paths.project(record.spec.project)
     argv = spec.process.argv
     return {
         "Id": record.id,
@@ -35,9 +36,9 @@ def inspection(record: ContainerRecord, *, paths: ProjectPaths) -> Tree:
         "Image": record.layer,
         "Name": f"/{spec.name}",
         "RestartCount": record.restart_count,
-        "LogPath": f"{paths.log(spec.name)}/output",
-        "HostConfig": _host_config(spec, record.policy),
-        "Mounts": [tree for mount in spec.mounts if (tree := _mount(mount))],
+        "LogPath": f"{places.log(spec.name)}/output",
+        "HostConfig": {"Binds": mounted.binds(paths, record), **_host_config(spec, record.policy)},
+        "Mounts": mounted.mounts(paths, record),
         "Config": _config(spec, record.policy),
         "NetworkSettings": {"Networks": {it.network: _attachment(it, record) for it in record.attachments}},
         "Project": spec.project,
@@ -47,8 +48,8 @@ def inspection(record: ContainerRecord, *, paths: ProjectPaths) -> Tree:
         "Rootfs": codec.encode(spec.rootfs) | {"Type": type(spec.rootfs).__name__},
         "Fingerprint": record.fingerprint,
         "Cgroups": dict(record.cgroup),
-        "StateDirectory": paths.state(spec.name),
-        "BundleDirectory": paths.bundle(spec.name),
+        "StateDirectory": places.state(spec.name),
+        "BundleDirectory": places.bundle(spec.name),
     }
 
 
@@ -95,7 +96,6 @@ def _host_config(spec: ContainerSpec, policy: Policy) -> Tree:
     limits = spec.resources
     memory = limits.memory or 0
     return {
-        "Binds": [_bind(mount) for mount in spec.mounts if isinstance(mount, Bind)],
         "NetworkMode": _namespace(spec.namespaces.network, private=_first_network(spec)),
         "RestartPolicy": {
             "Name": policy.restart.condition.value,
@@ -193,26 +193,6 @@ def _attachment(attachment: Attachment, record: ContainerRecord) -> Tree:
         "HostInterface": attachment.link,
         "Bridge": attachment.host_interface,
     }
-
-
-def _mount(mount: Mount) -> Tree:
-    match mount:
-        case Bind():
-            return {
-                "Type": "bind",
-                "Source": mount.source,
-                "Destination": mount.target,
-                "Mode": "ro" if mount.read_only else "",
-                "RW": not mount.read_only,
-                "Propagation": mount.propagation.value,
-            }
-        case Tmpfs():
-            return {"Type": "tmpfs", "Source": "", "Destination": mount.target, "Mode": "", "RW": not mount.read_only}
-    return {}
-
-
-def _bind(mount: Bind) -> str:
-    return f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
 
 
 def _shm_size(spec: ContainerSpec) -> int:

@@ -12,7 +12,7 @@ from composer.runtime.launch import VolumePlace
 from composer.runtime.tree import remove_tree
 from composer.spec.mounts import VolumeMount
 from composer.spec.volume import bound_device, is_mounted
-from composer.store import records, volumes
+from composer.store import volumes
 from composer.store.paths import Paths
 from composer.store.records import ContainerRecord
 
@@ -34,14 +34,10 @@ def places(paths: Paths, record: ContainerRecord) -> tuple[VolumePlace, ...]:
 
 
 def _place(paths: Paths, record: ContainerRecord, mount: VolumeMount) -> VolumePlace:
-    name = mount.volume or _anonymous(paths, record, mount)
+    name = volumes.name_of(paths, record, mount)
     there = volumes.load(paths, name) if name else None
     if there is None:
-        raise NoSuchThing(
-            f"cannot start container {record.spec.name}: the volume {name or 'that was mounted'} on {mount.target} "
-            "is gone",
-            hint="`pycompose up` makes it again, empty",
-        )
+        raise _gone(record, mount, name)
     directory = volumes.directory(paths, name)
     if is_mounted(there.options):
         volume.mount(name, directory, there.options)
@@ -50,16 +46,16 @@ def _place(paths: Paths, record: ContainerRecord, mount: VolumeMount) -> VolumeP
     return VolumePlace(mount.target, name, directory, source, read_only="ro" in words)
 
 
-def _anonymous(paths: Paths, record: ContainerRecord, mount: VolumeMount) -> str:
-    if not mount.owner:
-        return dict(record.volumes).get(mount.target, "")
-    owner = records.load(paths.project(record.spec.project), mount.owner)
-    if owner is None:
-        raise NoSuchThing(
-            f"cannot start container {record.spec.name}: it has the volumes of {mount.owner}, which is not there",
-            hint="`pycompose up` makes it",
+def _gone(record: ContainerRecord, mount: VolumeMount, name: str) -> NoSuchThing:
+    purpose = f"cannot start container {record.spec.name}"
+    if mount.owner and not name:
+        return NoSuchThing(
+            f"{purpose}: it has the volumes of {mount.owner}, which is not there", hint="`pycompose up` makes it"
         )
-    return dict(owner.volumes).get(mount.target, "")
+    return NoSuchThing(
+        f"{purpose}: the volume {name or 'that was mounted'} on {mount.target} is gone",
+        hint="`pycompose up` makes it again, empty",
+    )
 
 
 def let_go(paths: Paths, record: ContainerRecord, *, fate: Anonymous) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -57,9 +58,9 @@ def mount(name: str, directory: str, options: tuple[tuple[str, str], ...]) -> No
     flags = 0
     for word in words:
         flags |= FLAGS.get(word, 0)
-    data = ",".join(word for word in words if word not in FLAGS)
     kind, device = said.get("type", ""), said.get("device", "")
     try:
+        data = ",".join(_with_address(word) for word in words if word not in FLAGS)
         with _locked(directory):
             if not is_mounted(directory):
                 kernel.mount(device, f"{directory}/_data", filesystem=kind, flags=flags, data=data)
@@ -70,9 +71,17 @@ def mount(name: str, directory: str, options: tuple[tuple[str, str], ...]) -> No
         ) from error
 
 
+def _with_address(word: str) -> str:
+    """What names a server says its number: the kernel asks no resolver (mount.nfs(8) does). Raises OSError."""
+    key, _, host = word.partition("=")
+    if key != "addr":
+        return word
+    return f"addr={socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]}"
+
+
 _HINTS = {
     errno.ENODEV: "this kernel has no file system of that type (/proc/filesystems lists them)",
-    errno.EINVAL: "the kernel does not take these options: `dmesg` may say which; nfs needs addr= with a number",
+    errno.EINVAL: "the kernel does not take these options: `dmesg` may say which; nfs needs addr=",
 }
 
 

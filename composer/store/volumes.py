@@ -186,6 +186,14 @@ def in_use(paths: Paths) -> frozenset[str]:
     return frozenset(name for _, used in _uses(paths) for name in used)
 
 
+def name_of(paths: Paths, record: ContainerRecord, mount: VolumeMount) -> str:
+    """The volume that one of a container's mounts shows, "" for one of another container that is not there."""
+    if mount.volume:
+        return mount.volume
+    owner = records.load(paths.project(record.spec.project), mount.owner) if mount.owner else record
+    return dict(owner.volumes).get(mount.target, "") if owner else ""
+
+
 def used_by(record: ContainerRecord) -> frozenset[str]:
     """The volumes that a container has, those of other containers (`volumes_from`) left out."""
     mounts = (mount for mount in record.spec.mounts if isinstance(mount, VolumeMount))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -334,3 +336,104 @@ def test_run_has_the_services_volumes_and_those_of_its_own(pycompose: Pycompose,
     assert (data(pycompose, "more") / "y").exists()
     assert names(pycompose) == ["more", "shop_data"]  # the anonymous one went with its container
     pycompose("down")
+
+
+MOUNTS = """
+services:
+  web:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes: [data:/data, /srv, ./here:/here:ro]
+    tmpfs: /scratch
+  other:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes_from: ["web:ro"]
+volumes:
+  data:
+"""
+
+
+def test_inspect_and_ps_say_what_is_mounted(pycompose: Pycompose, write: Write) -> None:
+    write(MOUNTS)
+    here = str(pycompose.directory / "here")
+    pycompose("up", "-d")
+    [anonymous] = [name for name in names(pycompose) if name != "shop_data"]
+
+    def volume(name: str, target: str, mode: str) -> dict[str, object]:
+        source = str(data(pycompose, name))
+        place = {"Type": "volume", "Name": name, "Source": source, "Destination": target, "Driver": "local"}
+        return {**place, "Mode": mode, "RW": mode != "ro", "Propagation": ""}
+
+    [web, other] = (json.loads(pycompose("inspect", service).stdout)[0] for service in ("web", "other"))
+    mounts = {mount["Destination"]: mount for mount in web["Mounts"]}
+    assert mounts["/data"] == volume("shop_data", "/data", "")
+    assert mounts["/srv"] == volume(anonymous, "/srv", "")
+    assert (mounts["/here"]["Source"], mounts["/here"]["RW"]) == (here, False)
+    assert mounts["/scratch"]["Type"] == "tmpfs"
+    assert web["HostConfig"]["Binds"] == ["shop_data:/data:rw", f"{anonymous}:/srv:rw", f"{here}:/here:ro"]
+    assert [mount for mount in other["Mounts"] if mount["Type"] == "volume"] == [
+        volume("shop_data", "/data", "ro"),
+        volume(anonymous, "/srv", "ro"),
+    ]
+    shown = pycompose("ps", "web", "--format", "{{.LocalVolumes}} {{.Mounts}}").stdout
+    assert shown == f"2 shop_data,{anonymous},{here}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            'type: nope9, device: ":/x", o: "rw"',
+            ("cannot mount volume shop_scratch: nope9 :/x with rw: No such device", "no file system of that type"),
+        ),
+        (
+            'type: nfs, device: ":/x", o: "addr=nowhere.invalid,nolock"',
+            ("cannot mount volume shop_scratch: nfs :/x with addr=nowhere.invalid,nolock:",),
+        ),
+        ("type: tmpfs, device: tmpfs, o: size=many", ("tmpfs tmpfs with size=many: Invalid argument",)),
+    ],
+)
+def test_a_file_system_that_cannot_be_mounted(
+    pycompose: Pycompose, write: Write, options: str, says: tuple[str, ...]
+) -> None:
+    write(SCRATCH.replace('type: tmpfs, device: tmpfs, o: "size=1m,uid=1000,noexec"', options))
+    refused = pycompose("up", "-d", check=False)
+    assert refused.returncode != 0
+    for sentence in says:
+        assert sentence in refused.stderr
+    assert not mounted(data(pycompose, "shop_scratch"))
+
+
+@pytest.fixture
+def loop_device(tmp_path: Path) -> Iterator[str]:
+    """A block device with an empty ext4 on it."""
+    for program in ("losetup", "mkfs.ext4"):
+        if shutil.which(program) is None:
+            pytest.fail(f"{program} is missing: run tests/install-packages")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    made = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"no loop devices in this kernel: {made.stderr.strip()}")
+    yield made.stdout.strip()
+    subprocess.run(["losetup", "-d", made.stdout.strip()], check=True)
+
+
+def test_a_block_device_is_mounted_while_it_is_used(pycompose: Pycompose, write: Write, loop_device: str) -> None:
+    options = f'type: ext4, device: {loop_device}, o: "noatime"'
+    write(SCRATCH.replace('type: tmpfs, device: tmpfs, o: "size=1m,uid=1000,noexec"', options))
+    pycompose("up", "-d")
+    shown = pycompose("exec", "-T", "web", "grep", " /scratch ", "/proc/mounts").stdout
+    assert shown.startswith(f"{loop_device} /scratch ext4 rw,noatime")
+    pycompose("exec", "-T", "web", "sh", "-c", "echo kept > /scratch/x")
+    pycompose("down")
+    assert not mounted(data(pycompose, "shop_scratch"))
+    pycompose("up", "-d")
+    assert pycompose("exec", "-T", "web", "cat", "/scratch/x").stdout == "kept\n"
+    pycompose("down", "-v")
+    assert not (Path(pycompose.paths.root) / "volumes/shop_scratch").exists()

@@ -21,7 +21,7 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     paths = existing_project(call)
-    trees = [inspection(record, paths=paths) for record in of_services(paths, call.operands)]
+    trees = [inspection(record, paths=call.paths) for record in of_services(paths, call.operands)]
     wanted = call.arguments.text("format")
     if wanted and wanted != "json":
         print(template.render(wanted, trees, fields=tuple(trees[0]) if trees else ()))

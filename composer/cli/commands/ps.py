@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Iterable
 
+from composer.cli import mounted
 from composer.cli.containers import RUNNING, containers, no_such_service, service_names
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch, text, texts
@@ -16,9 +17,8 @@ from composer.cli.render.status import health, status
 from composer.cli.render.table import shorten, table
 from composer.errors import UsageError
 from composer.planner.observed import State
-from composer.spec.mounts import Bind
 from composer.spec.rootfs import Archive, Directory, RootfsSource
-from composer.store.paths import ProjectPaths
+from composer.store.paths import Paths, ProjectPaths
 from composer.store.records import ContainerRecord
 
 STATES = tuple(state.value for state in State)
@@ -54,14 +54,13 @@ def run(call: Invocation) -> int:
     elif call.arguments.switch("quiet"):
         _print(record.id for record in shown)
     else:
-        _show(call, [row(record, now_ns=time.time_ns()) for record in shown])
+        _show(call, [row(record, paths=call.paths, now_ns=time.time_ns()) for record in shown])
     return 0
 
 
-def row(record: ContainerRecord, *, now_ns: int) -> dict[str, object]:
+def row(record: ContainerRecord, *, paths: Paths, now_ns: int) -> dict[str, object]:
     """A container with the fields of `docker compose ps --format json`, and two more."""
     spec = record.spec
-    binds = [mount.source for mount in spec.mounts if isinstance(mount, Bind)]
     return {
         "Command": f'"{shlex.join(spec.process.argv)}"',
         "CreatedAt": human.local_time(record.created_ns),
@@ -70,8 +69,8 @@ def row(record: ContainerRecord, *, now_ns: int) -> dict[str, object]:
         "ID": record.id[:12],
         "Image": rootfs(spec.rootfs),
         "Labels": ",".join(f"{key}={value}" for key, value in spec.labels),
-        "LocalVolumes": "0",
-        "Mounts": ",".join(binds),
+        "LocalVolumes": str(mounted.volume_count(record)),
+        "Mounts": ",".join(mounted.sources(paths, record)),
         "Name": spec.name,
         "Names": spec.name,
         "Networks": "",
