@@ -1,6 +1,7 @@
 """Compose files → what they say → what the machine is asked to do.
 
-Imports pydantic and YAML: only for the commands that cannot do without.
+Imports pydantic and YAML: only for the commands that cannot do without. What comes after reading is imported where it
+is done, as `config` mostly only reads.
 """
 
 from __future__ import annotations
@@ -9,24 +10,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from composer.cli.containers import no_such_service
-from composer.cli.facts import host_facts
-from composer.cli.granting import deposits, with_grants
 from composer.cli.invocation import Invocation
-from composer.cli.pools import address_pools
 from composer.cli.project import load_request
 from composer.cli.render import problems
 from composer.errors import InvalidFile
 from composer.loader.origin import Origin, refusal
 from composer.loader.pipeline import load
 from composer.loader.request import Loaded
-from composer.lowering import rootfs
-from composer.lowering.desired import LoweringOptions, lower
-from composer.lowering.host import HostFacts
-from composer.lowering.mistake import Mistake
 from composer.model.project import Project
-from composer.spec.desired import Desired
+
+if TYPE_CHECKING:
+    from composer.lowering.host import HostFacts
+    from composer.spec.desired import Desired
 
 
 def loaded(
@@ -62,6 +59,8 @@ def check_services(project: Project, services: tuple[str, ...]) -> None:
     known = (*project.services, *project.disabled_services)
     for service in services:
         if service not in known:
+            from composer.cli.containers import no_such_service
+
             raise no_such_service(service, known)
 
 
@@ -70,6 +69,9 @@ def lowered(call: Invocation, found: Loaded, *, scale: Mapping[str, int] | None 
 
     Raises InvalidFile, NoSuchThing, UsageError.
     """
+    from composer.cli.pools import address_pools
+    from composer.lowering.desired import LoweringOptions, lower
+
     check_services(found.project, tuple(scale or ()))
     host = facts_of(call, found)
     options = LoweringOptions(scale=dict(scale or {}), address_pools=address_pools(call))
@@ -83,6 +85,8 @@ def located(origin: Origin) -> Iterator[None]:
     try:
         yield
     except InvalidFile as error:
+        from composer.lowering.mistake import Mistake
+
         mistakes = [mistake for mistake in error.problems if isinstance(mistake, Mistake)]
         if not mistakes:
             raise
@@ -92,9 +96,15 @@ def located(origin: Origin) -> Iterator[None]:
 
 def facts_of(call: Invocation, found: Loaded) -> HostFacts:
     """This host, as far as the project's containers need to know it. Raises HostError."""
+    from composer.cli.facts import host_facts
+    from composer.cli.granting import with_grants
+    from composer.lowering import rootfs
+
     return with_grants(host_facts(rootfs.paths(found.project)), found, call)
 
 
 def deposits_of(call: Invocation, found: Loaded, desired: Desired) -> Mapping[str, bytes]:
     """What the launcher of these containers must be handed beside them."""
+    from composer.cli.granting import deposits
+
     return deposits(found, call, (spec for service in desired.services for spec in service.containers))

@@ -6,6 +6,7 @@ What stays text here and must become a number or a boolean is read as such by th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import is_
 
 from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
@@ -24,18 +25,16 @@ class _Interpolation:
 
     def node(self, node: Node, path: Path) -> Node:
         match node:
-            case Scalar(value=str(text)) if "$" in text:
-                return self._scalar(node, text, path)
+            case Scalar(value=text):
+                return self._scalar(node, text, path) if isinstance(text, str) and "$" in text else node
             case Sequence(items=items):
                 inner = tuple(self.node(item, (*path, index)) for index, item in enumerate(items))
-                unchanged = all(new is old for new, old in zip(inner, items, strict=True))
+                unchanged = all(map(is_, inner, items))
                 return node if unchanged else replace(node, items=inner)
             case Mapping(entries=entries):
                 entered = {key: self.node(value, (*path, key)) for key, value in entries.items()}
-                unchanged = all(entered[key] is value for key, value in entries.items())
-                return node if unchanged else replace(node, entries=entered)
-            case _:
-                return node
+                unchanged = all(map(is_, entered.values(), entries.values()))
+                return node if unchanged else node.holding(entered)
 
     def _scalar(self, node: Scalar, text: str, path: Path) -> Scalar:
         def unset(name: str) -> None:

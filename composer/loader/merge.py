@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from operator import is_
 from typing import TypeAlias
 
 from composer.loader.codes import Code
@@ -148,15 +149,15 @@ def _shapes(base: Node, over: Node) -> str:
 def settled(node: Node) -> Node:
     """The tree without what `!reset` removes; the tags have done their work."""
     match node:
+        case Scalar(tag=Tag.NONE):
+            return node
         case Mapping(entries=entries):
             kept = {key: settled(value) for key, value in entries.items() if value.tag is not Tag.RESET}
-            same = len(kept) == len(entries) and all(kept[key] is value for key, value in entries.items())
+            same = len(kept) == len(entries) and all(map(is_, kept.values(), entries.values()))
             return node if same and node.tag is Tag.NONE else replace(node, entries=kept, tag=Tag.NONE)
         case Sequence(items=items):
             inner = tuple(settled(item) for item in items if item.tag is not Tag.RESET)
-            same = len(inner) == len(items) and all(new is old for new, old in zip(inner, items, strict=True))
+            same = len(inner) == len(items) and all(map(is_, inner, items))
             return node if same and node.tag is Tag.NONE else replace(node, items=inner, tag=Tag.NONE)
-        case Scalar(tag=Tag.NONE):
-            return node
         case _:
             return replace(node, tag=Tag.NONE)

@@ -110,4 +110,4 @@ def _rewritten_mapping(node: Mapping, branch: _Branch, spot: Spot) -> Mapping:
         after = _rewritten(value, inner, spot.inner(key))
         if after is not value:
             changed[key] = after
-    return replace(node, entries={**node.entries, **changed}) if changed else node
+    return node.holding({**node.entries, **changed}) if changed else node

@@ -62,14 +62,14 @@ def labels(node: Node, spot: Spot) -> Node:
     if not isinstance(paired, Mapping):
         return paired
     filled = {key: Scalar("", item.place) if is_null(item) else item for key, item in paired.entries.items()}
-    return replace(paired, entries=filled)
+    return paired.holding(filled)
 
 
 def hosts(node: Node, spot: Spot) -> Node:
     """A list of HOST=ADDRESS becomes a mapping of hosts to lists of addresses."""
     if isinstance(node, Mapping):
         listed = {key: one_or_list(item, spot) for key, item in node.entries.items()}
-        return replace(node, entries=listed)
+        return node.holding(listed)
     if not isinstance(node, Sequence) or any(map(spot.keeps, node.items)):
         return node
     found: dict[str, list[Scalar]] = {}
@@ -113,7 +113,7 @@ def attachments(node: Node, spot: Spot) -> Node:
     if not isinstance(node, Mapping):
         return node
     said = {key: grown({}, item.place) if is_null(item) else item for key, item in node.entries.items()}
-    return replace(node, entries=said)
+    return node.holding(said)
 
 
 def unique(node: Node, _spot: Spot) -> Node:
@@ -228,7 +228,7 @@ def log_options(node: Node, _spot: Spot) -> Node:
     if not isinstance(node, Mapping):
         return node
     said = {key: Scalar("", item.place) if is_null(item) else item for key, item in node.entries.items()}
-    node = replace(node, entries=said)
+    node = node.holding(said)
     others = [key for key in said if key not in _LOG_OPTIONS and not key.startswith("x-")]
     if not others:
         return node

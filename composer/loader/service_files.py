@@ -42,7 +42,7 @@ class ServiceFiles:
                     else node
                     for name, node in found.entries.items()
                 }
-                root = root.having(kind, replace(found, entries=entries))
+                root = root.having(kind, found.holding(entries))
         return root
 
     def _service(self, service: Mapping, path: Path, *, reads: bool) -> Mapping:
@@ -81,7 +81,7 @@ class ServiceFiles:
     def _resolved(self, variables: Mapping) -> Mapping:
         """What has a value, here or where variables come from."""
         values = {key: self._inherited(key, node) for key, node in variables.entries.items()}
-        return replace(variables, entries={key: node for key, node in values.items() if not is_null(node)})
+        return variables.holding({key: node for key, node in values.items() if not is_null(node)})
 
     def _inherited(self, key: str, node: Node) -> Node:
         return Scalar(self.environment.get(key), node.place) if is_null(node) else node

@@ -73,7 +73,7 @@ def closed(node: Node, shape: Shape, *, path: Path, problems: Problems, also: fr
         case Kind.PARTS_BY_NAME, Mapping(entries=entries):
             inner = replace(shape, kind=Kind.PART)
             named = {key: closed(item, inner, path=(*path, key), problems=problems) for key, item in entries.items()}
-            return replace(node, entries=named)
+            return node.holding(named)
         case Kind.PARTS_IN_ORDER, Sequence(items=items):
             inner = replace(shape, kind=Kind.PART)
             listed = (closed(item, inner, path=(*path, index), problems=problems) for index, item in enumerate(items))
@@ -102,7 +102,7 @@ def _closed_part(node: Mapping, part: type[Part], path: Path, problems: Problems
             _tell_unknown(node, key, frozenset(known) | also, path, problems)
     if extensions:
         entries[EXTENSIONS] = Mapping(extensions, {key: node.key_place(key) for key in extensions}, node.place)
-    return replace(node, entries=entries)
+    return node.holding(entries)
 
 
 _NULLABLE: dict[type[Part], frozenset[str]] = {

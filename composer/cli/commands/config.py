@@ -21,7 +21,6 @@ from composer.loader.pipeline import load_uninterpolated
 from composer.loader.request import Loaded
 from composer.loader.variables import Variable, variables
 from composer.model.project import Project
-from composer.spec.fingerprint import fingerprint
 
 COMMAND = Command(
     operands="[SERVICE...]",
@@ -111,6 +110,8 @@ def _interpolated(call: Invocation) -> str:
         return _formatted(call, {"services": locked})
     if given.switch("resolve-image-digests"):
         _pinned(found.project)
+    if given.switch("quiet"):
+        return ""
     normalize, unresolved = not given.switch("no-normalize"), given.switch("no-env-resolution")
     return _formatted(
         call, _reduced(canonical(found.project, normalize=normalize, env_files=unresolved), call.operands)
@@ -148,6 +149,8 @@ _LISTS: tuple[tuple[str, Callable[[Project], Iterable[str]]], ...] = (
 
 
 def _hashes(call: Invocation, found: Loaded, wanted: str) -> Iterable[str]:
+    from composer.spec.fingerprint import fingerprint
+
     for service in lowered(call, found).services:
         if wanted in ("*", service.name) and service.containers:
             yield f"{service.name} {fingerprint(service.containers[0], service.policy)}"
