@@ -90,7 +90,7 @@ def located(origin: Origin) -> Iterator[None]:
         mistakes = [mistake for mistake in error.problems if isinstance(mistake, Mistake)]
         if not mistakes:
             raise
-        errors = (origin.problem(it.code, f"the service {it.message}", path=it.path, hint=it.hint) for it in mistakes)
+        errors = (origin.problem(it.code, f"the {it.kind} {it.message}", path=it.path, hint=it.hint) for it in mistakes)
         raise refusal(errors, files=origin.files) from None
 
 

@@ -30,6 +30,7 @@ class Unhandled:
     why: str = "not supported yet"
     matches: Matches = lambda _node: True
     unless: Matches = lambda _service: False  # of the whole service
+    known: frozenset[str] = frozenset()  # last steps of paths that are not meant
 
 
 def _is(*values: str) -> Matches:
@@ -88,6 +89,7 @@ UNHANDLED = (
         _NOTHING,
         why=_SWARM,
     ),
+    Unhandled("labels of configs and secrets", ("configs.*.labels", "secrets.*.labels"), "they are shown nowhere"),
     Unhandled("models", ("services.*.models.*", "models.*"), "no model is started"),
     Unhandled("jobs", ("jobs.*",), "they are not run"),
     Unhandled("build", ("services.*.build",), "no image is built; rootfs is used"),
@@ -148,6 +150,30 @@ UNHANDLED = (
         matches=lambda node: isinstance(node, Mapping),
         unless=_has_foreign_log,  # then the driver is what is told
     ),
+    Unhandled(
+        "options of network drivers",
+        ("networks.*.driver_opts.*",),
+        "they are ignored",
+        known=frozenset(
+            (
+                *("mtu", "parent", "macvlan_mode", "ipvlan_mode"),
+                *("com.docker.network.driver.mtu", "com.docker.network.bridge.name"),
+                *("com.docker.network.bridge.enable_ip_masquerade", "com.docker.network.bridge.enable_icc"),
+                "com.docker.network.bridge.host_binding_ipv4",
+            )
+        ),
+    ),
+    Unhandled(
+        "options of endpoints",
+        ("services.*.networks.*.driver_opts.*",),
+        "they are ignored",
+        known=frozenset(("com.docker.network.endpoint.ifname", "com.docker.network.driver.mtu")),
+    ),
+    Unhandled("ipam.options", ("networks.*.ipam.options.*",), "addresses are given out as without them"),
+    Unhandled("attachable", ("networks.*.attachable",), _NOTHING, why=_SWARM, matches=lambda node: plain(node) is True),
+    Unhandled(
+        "consistency", ("services.*.volumes.*.consistency",), "mounts show every change at once", why="for macOS only"
+    ),
     Unhandled("deploy.mode", ("services.*.deploy.mode",), _NOTHING, why=_SWARM, matches=_is_other_than("replicated")),
     Unhandled("deploy.endpoint_mode", ("services.*.deploy.endpoint_mode",), _NOTHING, why=_SWARM),
     Unhandled("deploy.placement", ("services.*.deploy.placement",), _NOTHING, why=_SWARM),
@@ -191,7 +217,7 @@ def _matching(root: Mapping, where: str, unhandled: Unhandled, active: frozenset
     for path, node in _paths(root, where.split("."), ()):
         service = at(root, path[:2])
         used = path[0] != "services" or (path[1] in active and service is not None and not unhandled.unless(service))
-        if used and unhandled.matches(node):
+        if used and path[-1] not in unhandled.known and unhandled.matches(node):
             yield path
 
 

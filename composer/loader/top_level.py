@@ -102,8 +102,9 @@ def _check_external(node: Mapping, kind: str, path: Path, problems: Problems) ->
         if kind in _SOURCES:
             _check_sources(node, _SOURCES[kind], path, problems)
         return
-    for key in node.entries:
-        if key not in ("external", "name", EXTENSIONS) and not key.startswith("x-"):
+    for key, value in node.entries.items():
+        says_nothing = is_null(value) or (isinstance(value, Mapping) and not value.entries)  # `ipam: {}`, of `config`
+        if key not in ("external", "name", EXTENSIONS) and not key.startswith("x-") and not says_nothing:
             message = f"external: true excludes {key}: the {kind.removesuffix('s')} is there already"
             problems.error(Code.CONFLICT, message, at=node.key_place(key), path=(*path, key), hint=f"remove {key}")
 

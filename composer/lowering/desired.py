@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from composer.errors import InvalidFile, NoSuchThing, UsageError
 from composer.lowering import container, defaults, names, network, policy, volumes
 from composer.lowering.host import HostFacts
-from composer.lowering.mistake import refused
+from composer.lowering.mistake import refused, together
 from composer.lowering.network import Where
 from composer.model import hook
 from composer.model.project import Project
@@ -45,19 +45,23 @@ class OneoffOverrides:
 
 
 def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spec.Desired:
-    """The project as it should be. Raises InvalidFile with the mistakes of all services, and for a bad scale."""
+    """The project as it should be. Raises InvalidFile with the mistakes of all parts, and for a bad scale."""
     _refuse_unknown(project, options)
     containers = _containers(project, options)
-    networks = network.lower(project)
+    refusals: list[InvalidFile] = []
+    networks = network.lower(project, refusals)
     services: list[spec.Service] = []
-    mistakes: list[InvalidFile] = []
     for service in project.services.values():
         try:
             services.append(_service(project, service, host=host, containers=containers, networks=networks))
-        except InvalidFile as mistake:
-            mistakes.append(mistake)
-    if mistakes:
-        raise _together(mistakes)
+        except InvalidFile as refusal:
+            refusals.append(refusal)
+    try:
+        needed = volumes.lower(project)
+    except InvalidFile as refusal:
+        refusals.append(refusal)
+    if refusals:
+        raise together(refusals)
     return spec.Desired(
         project=project.name,
         services=tuple(services),
@@ -66,7 +70,7 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
         config_files=project.compose_files,
         networks=tuple(where for where in networks.values() if isinstance(where, Network)),
         address_pools=options.address_pools,
-        volumes=volumes.lower(project),
+        volumes=needed,
     )
 
 
@@ -80,6 +84,10 @@ def oneoff(
     if service not in project.services:
         raise NoSuchThing(f'no such service: "{service}"')
     names.refuse_unfit(container=overrides.name)
+    refusals: list[InvalidFile] = []
+    networks = network.lower(project, refusals)
+    if refusals:
+        raise together(refusals)
     changed = _overridden(project.services[service], overrides)
     made = container.lower(
         changed,
@@ -88,7 +96,7 @@ def oneoff(
         name=overrides.name,
         host=host,
         containers=_containers(project, LoweringOptions()),
-        networks=network.lower(project),
+        networks=networks,
         oneoff=True,
         more=overrides.mounts,
     )
@@ -150,21 +158,14 @@ def _refuse_long(service: Service, names_: tuple[str, ...]) -> None:
         raise refused(
             "bad-name",
             f"cannot have containers: their names would have {longest} characters",
-            service=service.name,
+            "services",
+            service.name,
             hint=f"the kernel takes {defaults.LONGEST_NAME}: choose a shorter name for the service, or container_name",
         )
 
 
 def _dependency(name: str, said: hook.Dependency) -> spec.Dependency:
     return spec.Dependency(name, spec.Condition(said.condition.value), said.restart, said.required)
-
-
-def _together(mistakes: list[InvalidFile]) -> InvalidFile:
-    if len(mistakes) == 1:
-        return mistakes[0]
-    message = "\n".join(mistake.message for mistake in mistakes)
-    hint = next((mistake.hint for mistake in mistakes if mistake.hint), None)
-    return InvalidFile(message, problems=tuple(it for mistake in mistakes for it in mistake.problems), hint=hint)
 
 
 def _overridden(service: Service, overrides: OneoffOverrides) -> Service:

@@ -79,4 +79,4 @@ def _grant(said: FileReference, name: str, content: Content, identity: str, *, b
 
 def _unset(service: str, key: str, name: str, variable: str) -> InvalidFile:
     message = f"cannot have the {name}: the environment variable {variable} is not set"
-    return refused("unset-variable", message, service=service, key=key, hint=f"{variable}=... pycompose up")
+    return refused("unset-variable", message, "services", service, key, hint=f"{variable}=... pycompose up")

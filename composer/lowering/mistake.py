@@ -1,4 +1,4 @@
-"""What is wrong with a service and shows only when it becomes containers.
+"""What is wrong with a service, network or volume and shows only when it becomes containers and interfaces.
 
 Where it stands in a file is the loader's knowledge: a mistake names the path that is to blame, and whoever has both
 rooms at hand tells it in its place.
@@ -7,26 +7,41 @@ rooms at hand tells it in its place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from composer.errors import InvalidFile
+
+Path: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """`path` leads to the value to blame, or to the service that lacks one; `code` is one of the loader's."""
+    """`path` leads to the value to blame, or to the service or network that lacks it; `code` is one of the loader's."""
 
     code: str
     message: str
-    path: tuple[str, ...]
+    path: Path
     hint: str | None = None
 
     @property
-    def service(self) -> str:
-        return self.path[1]
+    def kind(self) -> str:
+        """`service`, `network` or `volume`."""
+        return str(self.path[0]).removesuffix("s")
 
 
-def refused(code: str, message: str, *, service: str, key: str | None = None, hint: str | None = None) -> InvalidFile:
-    """A refusal that says "service web" before the message, for those who cannot show its place."""
-    path = ("services", service, key) if key else ("services", service)
+def refused(code: str, message: str, *path: str | int, hint: str | None = None) -> InvalidFile:
+    """A refusal that says "service web" before the message, for those who cannot show its place.
+
+    `path` begins with "services", "networks" or "volumes", and a key of it.
+    """
     mistake = Mistake(code, message, path, hint)
-    return InvalidFile(f"service {service} {message}", problems=(mistake,), hint=hint)
+    return InvalidFile(f"{mistake.kind} {path[1]} {message}", problems=(mistake,), hint=hint)
+
+
+def together(refusals: list[InvalidFile]) -> InvalidFile:
+    """One refusal with the mistakes of all."""
+    if len(refusals) == 1:
+        return refusals[0]
+    message = "\n".join(refusal.message for refusal in refusals)
+    hint = next((refusal.hint for refusal in refusals if refusal.hint), None)
+    return InvalidFile(message, problems=tuple(it for refusal in refusals for it in refusal.problems), hint=hint)

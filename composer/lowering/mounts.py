@@ -72,7 +72,7 @@ def _owner(service: Service, text: str, containers: Containers) -> tuple[str, st
     what = "container" if is_container else "service"
     missing = "this project has no container of that name" if is_container else "it has no container"
     message = f"cannot have the volumes of {what} {name}: {missing}"
-    raise refused("no-container", message, service=service.name, key="volumes_from")
+    raise refused("no-container", message, "services", service.name, "volumes_from")
 
 
 def _volumes(service: Service, project: Project) -> Iterator[Mount]:

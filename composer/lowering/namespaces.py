@@ -46,7 +46,7 @@ def _first(service: Service, target: str, containers: Mapping[str, tuple[str, ..
     names = containers.get(target, ())
     if not names:
         message = f"cannot share a namespace of service {target}: it has no container"
-        raise refused("no-container", message, service=service.name, hint=f"run at least one container of {target}")
+        raise refused("no-container", message, "services", service.name, hint=f"run at least one container of {target}")
     return names[0]
 
 

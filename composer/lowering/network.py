@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.errors import InvalidFile
+from composer.lowering.mistake import Path, refused
 from composer.model import network as model
 from composer.model.choices import NamespaceKind
 from composer.model.project import Project
@@ -33,19 +34,16 @@ class Joined:
     namespace: Host | Private = field(default_factory=Private)
 
 
-def lower(project: Project) -> dict[str, Where]:
-    """The networks that services are in, by their keys. Raises InvalidFile with the mistakes of all."""
+def lower(project: Project, refusals: list[InvalidFile]) -> dict[str, Where]:
+    """The networks that services are in, by their keys, without those whose mistakes are added to `refusals`."""
     keys = dict.fromkeys(key for service in project.services.values() for key in keys_of(service))
     found: dict[str, Where] = {}
-    mistakes: list[str] = []
     for key in keys:
         said = project.networks.get(key) or model.Network(name=f"{project.name}_{key}")
         try:
             found[key] = _with_reserved(_lower(key, said, project.name), key, project)
-        except _Mistake as mistake:
-            mistakes.append(f"network {key} {mistake}")
-    if mistakes:
-        raise InvalidFile("\n".join(mistakes))
+        except _Misfit as it:
+            refusals.append(refused(it.code, it.message, "networks", key, *it.path, hint=it.hint))
     return found
 
 
@@ -57,8 +55,14 @@ def keys_of(service: Service) -> tuple[str, ...]:
     return (DEFAULT,) if mode is None or mode.kind is NamespaceKind.BRIDGE else ()
 
 
-class _Mistake(ValueError):
-    """What is wrong with a network, or with a service's place in it."""
+@dataclass(eq=False)
+class _Misfit(Exception):
+    """What is wrong with a network, or with a service's place in it; `path` begins below its key."""
+
+    code: str
+    message: str
+    path: Path = ()
+    hint: str | None = None
 
 
 # ---- networks ----------------------------------------------------------------------------------------------------
@@ -72,12 +76,14 @@ def _lower(key: str, said: model.Network, project: str) -> Where:
     if driver in _BY_DRIVER:
         return _BY_DRIVER[driver]
     if driver not in (*(known.value for known in Driver), "default"):
-        raise _Mistake(f"cannot have driver {driver}: known are bridge, host, none, macvlan and ipvlan")
+        message = f"cannot have driver {driver}: known are bridge, host, none, macvlan and ipvlan"
+        raise _Misfit("unknown-choice", message, ("driver",))
     subnets = tuple(_subnets(said))
     versions = {ipaddress.ip_network(subnet.subnet).version for subnet in subnets}
     for family, switch in ((4, said.enable_ipv4), (6, said.enable_ipv6)):
         if family in versions and switch is False:
-            raise _Mistake(f"has an IPv{family} subnet and enable_ipv{family}: false")
+            message = f"has an IPv{family} subnet and enable_ipv{family}: false"
+            raise _Misfit("conflict", message, (f"enable_ipv{family}",), hint="remove one of them")
     made = Network(
         name=name,
         project=project,
@@ -90,7 +96,7 @@ def _lower(key: str, said: model.Network, project: str) -> Where:
         labels=tuple(sorted((label, str(value)) for label, value in said.labels.items())),
     )
     if not made.ipv4 and not made.ipv6:
-        raise _Mistake("has neither IPv4 nor IPv6: set enable_ipv6: true")
+        raise _Misfit("conflict", "has neither IPv4 nor IPv6", ("enable_ipv4",), hint="write enable_ipv6: true")
     return _with_options(made, said.driver_opts)
 
 
@@ -101,9 +107,8 @@ def _fit(name: str, project: str) -> str:
     # a project with a name so long cannot be at all, and is told so in other words
     long = len(name) > LONGEST_NAME >= len(project)
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name) or long:
-        raise _Mistake(
-            f'cannot be called "{name}": a name has letters, digits, "_", "." and "-", at most {LONGEST_NAME} of them'
-        )
+        hint = f'a name has letters, digits, "_", "." and "-", at most {LONGEST_NAME} of them'
+        raise _Misfit("bad-name", f'cannot be called "{name}"', ("name",), hint=hint)
     return name
 
 
@@ -111,19 +116,25 @@ def _subnets(said: model.Network) -> Iterator[Subnet]:
     if said.ipam is None:
         return
     if said.ipam.driver not in (None, "default"):
-        raise _Mistake(f"cannot have its addresses from ipam driver {said.ipam.driver}: only default is known")
-    for pool in said.ipam.config:
+        message = f"cannot have its addresses from ipam driver {said.ipam.driver}: only default is known"
+        raise _Misfit("unknown-choice", message, ("ipam", "driver"))
+    for number, pool in enumerate(said.ipam.config):
+        place: Path = ("ipam", "config", number)
         if pool.subnet is None:
             if pool.ip_range or pool.gateway or pool.aux_addresses:
-                raise _Mistake("has an ip_range, gateway or aux_addresses without a subnet")
+                message = "has an ip_range, gateway or aux_addresses without a subnet"
+                raise _Misfit("missing-key", message, place, hint="write subnet: as well")
             continue
-        net = _net(pool.subnet, "subnet")
-        ip_range = _net(pool.ip_range, "ip_range") if pool.ip_range else None
+        net = _net(pool.subnet, (*place, "subnet"))
+        ip_range = _net(pool.ip_range, (*place, "ip_range")) if pool.ip_range else None
         if ip_range and not (ip_range.version == net.version and ip_range.subnet_of(net)):  # type: ignore[arg-type]  # of one version
-            raise _Mistake(f"has ip_range {ip_range} outside of its subnet {net}")
-        for name, address in {"gateway": pool.gateway, **pool.aux_addresses}.items():
-            if address and _address(address) not in net:
-                raise _Mistake(f"has {name} {address} outside of its subnet {net}")
+            raise _Misfit("conflict", f"has ip_range {ip_range} outside of its subnet {net}", (*place, "ip_range"))
+        within: dict[Path, str | None] = {("gateway",): pool.gateway}
+        within |= {("aux_addresses", name): address for name, address in pool.aux_addresses.items()}
+        for steps, address in within.items():
+            where = (*place, *steps)
+            if address and _address(address, where) not in net:
+                raise _Misfit("conflict", f"has {steps[-1]} {address} outside of its subnet {net}", where)
         yield Subnet(
             str(net),
             gateway=pool.gateway or "",
@@ -132,33 +143,43 @@ def _subnets(said: model.Network) -> Iterator[Subnet]:
         )
 
 
-def _net(text: str, what: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _net(text: str, path: Path) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError as error:
-        raise _Mistake(f'has {what} "{text}", which is none: {error}; write one such as 10.1.0.0/24') from None
+        message = f'has {path[-1]} "{text}", which is none: {error}'
+        raise _Misfit("bad-value", message, path, hint=_better(text) or "write one such as 10.1.0.0/24") from None
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _better(text: str) -> str | None:
+    try:
+        return f"write {ipaddress.ip_network(text, strict=False)}"
+    except ValueError:
+        return None
+
+
+def _address(text: str, path: Path) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         return ipaddress.ip_address(text)
     except ValueError as error:
-        raise _Mistake(f'has the address "{text}", which is none: {error}') from None
+        raise _Misfit("bad-value", f'has the address "{text}", which is none: {error}', path) from None
 
 
 def _with_options(network: Network, options: Mapping[str, object]) -> Network:
     """The options of drivers that mean something here; Docker's others change nothing."""
     for name, value in options.items():
-        if name in _OPTIONS:
-            key, read = _OPTIONS[name]
+        if name in OPTIONS:
+            key, read = OPTIONS[name]
             try:
                 changed = {key: read(str(value))}
             except ValueError as error:
-                raise _Mistake(f'has driver_opts {name}: "{value}": {error}') from None
+                message = f'has driver_opts {name}: "{value}": {error}'
+                raise _Misfit("bad-value", message, ("driver_opts", name)) from None
             network = replace(network, **changed)  # type: ignore[arg-type]  # the table's types are the fields'
     modes = {Driver.MACVLAN: _MACVLAN_MODES, Driver.IPVLAN: _IPVLAN_MODES}.get(network.driver, ())
     if network.mode and network.mode not in modes:
-        raise _Mistake(f"cannot have mode {network.mode}: driver {network.driver.value} has {', '.join(modes)}")
+        message = f"cannot have mode {network.mode}: driver {network.driver.value} has {', '.join(modes) or 'none'}"
+        raise _Misfit("unknown-choice", message, ("driver_opts",))
     return network
 
 
@@ -188,7 +209,7 @@ def _host_ip(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
-_OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
+OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
     "com.docker.network.driver.mtu": ("mtu", _mtu),
     "mtu": ("mtu", _mtu),
     "com.docker.network.bridge.name": ("interface", _interface),
@@ -218,16 +239,17 @@ def join(service: Service, networks: Mapping[str, Where]) -> Joined:
     special = [where for key in keys if not isinstance(where := networks[key], Network)]
     try:
         if special and len(keys) > 1:
-            raise _Mistake("be in several networks, one of which has driver host or none")
+            message = "cannot be in several networks, one of which has driver host or none"
+            raise _Misfit("conflict", message, ("networks",))
         if special:
             return Joined(namespace=special[0])
         endpoints = tuple(_endpoint(service, key, networks[key]) for key in sorted(keys, key=_rank(service)))
         _refuse_twice(endpoints)
-    except _Mistake as mistake:
-        raise InvalidFile(f"service {service.name} cannot {mistake}") from None
-    if service.mac_address and endpoints and not any(endpoint.mac_address for endpoint in endpoints):
+        mac = _mac(service.mac_address, ("mac_address",)) if service.mac_address else ""
+    except _Misfit as it:
+        raise refused(it.code, it.message, "services", service.name, *it.path, hint=it.hint) from None
+    if mac and endpoints and not any(endpoint.mac_address for endpoint in endpoints):
         main = min(range(len(endpoints)), key=lambda number: (-endpoints[number].gw_priority, number))
-        mac = _mac(service, service.mac_address)
         endpoints = (*endpoints[:main], replace(endpoints[main], mac_address=mac), *endpoints[main + 1 :])
     return Joined(endpoints)
 
@@ -239,46 +261,45 @@ def _rank(service: Service) -> Callable[[str], tuple[int, str]]:
 def _endpoint(service: Service, key: str, where: Where) -> Endpoint:
     assert isinstance(where, Network)
     said = service.networks.get(key) or model.ServiceNetwork()
-    for address in (said.ipv4_address, said.ipv6_address):
+    place = ("networks", key)
+    for family, address in (("ipv4_address", said.ipv4_address), ("ipv6_address", said.ipv6_address)):
         if address and not where.external:
-            _refuse_unfit(address, where, key)
+            _refuse_unfit(address, where, (*place, family))
     return Endpoint(
         network=where.name,
         aliases=said.aliases,
         ipv4_address=said.ipv4_address or "",
         ipv6_address=said.ipv6_address or "",
         link_local_ips=said.link_local_ips,
-        mac_address=_mac(service, said.mac_address) if said.mac_address else "",
-        interface_name=_interface_name(said),
+        mac_address=_mac(said.mac_address, (*place, "mac_address")) if said.mac_address else "",
+        interface_name=_interface_name(said, place),
         gw_priority=said.gw_priority,
-        mtu=_endpoint_mtu(said),
+        mtu=_endpoint_mtu(said, place),
     )
 
 
-def _refuse_unfit(address: str, network: Network, key: str) -> None:
-    version = _address(address).version
+def _refuse_unfit(address: str, network: Network, path: Path) -> None:
+    version = _address(address, path).version
     subnets = [subnet.subnet for subnet in network.subnets if ipaddress.ip_network(subnet.subnet).version == version]
     if not subnets:
-        raise _Mistake(
-            f"have address {address} in network {key}: the network does not say which IPv{version} subnet it has; "
-            "give it one under ipam.config"
-        )
-    if not any(_address(address) in ipaddress.ip_network(subnet) for subnet in subnets):
-        raise _Mistake(f"have address {address} in network {key}: it is outside of {', '.join(subnets)}")
+        message = f"cannot have address {address}: network {network.key} does not say which IPv{version} subnet it has"
+        raise _Misfit("missing-key", message, path, hint=f"give networks.{network.key} a subnet, under ipam.config")
+    if not any(_address(address, path) in ipaddress.ip_network(subnet) for subnet in subnets):
+        message = f"cannot have address {address}: network {network.key} has {', '.join(subnets)}"
+        raise _Misfit("conflict", message, path)
 
 
-def _mac(service: Service, text: str) -> str:
+def _mac(text: str, path: Path) -> str:
     plain = text.lower().replace("-", ":")
     if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", plain) or int(plain[:2], 16) & 1:
-        raise InvalidFile(
-            f'service {service.name} cannot have mac_address "{text}": write six bytes such as 02:42:ac:11:00:02, '
-            "the first one even"
-        )
+        hint = "write six bytes such as 02:42:ac:11:00:02, the first one even"
+        raise _Misfit("bad-value", f'cannot have mac_address "{text}"', path, hint=hint)
     return plain
 
 
-def _interface_name(said: model.ServiceNetwork) -> str:
-    name = said.interface_name or str(said.driver_opts.get("com.docker.network.endpoint.ifname", ""))
+def _interface_name(said: model.ServiceNetwork, place: Path) -> str:
+    option = "com.docker.network.endpoint.ifname"
+    name = said.interface_name or str(said.driver_opts.get(option, ""))
     if not name:
         return ""
     try:
@@ -286,15 +307,19 @@ def _interface_name(said: model.ServiceNetwork) -> str:
             raise ValueError("that is the loopback interface")
         return _interface(name)
     except ValueError as error:
-        raise _Mistake(f'have an interface called "{name}": {error}') from None
+        steps = ("interface_name",) if said.interface_name else ("driver_opts", option)
+        message = f'cannot have an interface called "{name}": {error}'
+        raise _Misfit("bad-value", message, (*place, *steps)) from None
 
 
-def _endpoint_mtu(said: model.ServiceNetwork) -> int | None:
-    text = said.driver_opts.get("com.docker.network.driver.mtu")
+def _endpoint_mtu(said: model.ServiceNetwork, place: Path) -> int | None:
+    option = "com.docker.network.driver.mtu"
+    text = said.driver_opts.get(option)
     try:
         return None if text is None else _mtu(str(text))
     except ValueError as error:
-        raise _Mistake(f"have an interface of mtu {text}: {error}") from None
+        message = f"cannot have an interface of mtu {text}: {error}"
+        raise _Misfit("bad-value", message, (*place, "driver_opts", option)) from None
 
 
 def _refuse_twice(endpoints: tuple[Endpoint, ...]) -> None:
@@ -302,4 +327,5 @@ def _refuse_twice(endpoints: tuple[Endpoint, ...]) -> None:
         values = [value for endpoint in endpoints if (value := getattr(endpoint, what))]
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice:
-            raise _Mistake(f"have two endpoints of {what.replace('_name', '')} {twice}")
+            message = f"cannot have two endpoints of {what.replace('_name', '')} {twice}"
+            raise _Misfit("duplicate-name", message, ("networks",))

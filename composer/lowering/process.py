@@ -32,10 +32,12 @@ def argv(service: Service) -> tuple[str, ...]:
     """Entrypoint and command. A root file system says neither, as an image would, so the file must."""
     words = (*(service.entrypoint or ()), *(service.command or ()))
     if not words:
-        raise refused("no-command", "has no command: its rootfs carries no default", service=service.name, hint=_GOOD)
+        raise refused(
+            "no-command", "has no command: its rootfs carries no default", "services", service.name, hint=_GOOD
+        )
     if not words[0]:
         key = "entrypoint" if service.entrypoint else "command"
-        raise refused("no-command", "has an empty text for a command", service=service.name, key=key, hint=_GOOD)
+        raise refused("no-command", "has an empty text for a command", "services", service.name, key, hint=_GOOD)
     return words
 
 

@@ -27,7 +27,8 @@ def lower(service: Service, host: HostFacts) -> RootfsSource:
         raise refused(
             "no-rootfs",
             "has no rootfs",
-            service=service.name,
+            "services",
+            service.name,
             hint='write rootfs: with a directory, a tar archive, or "/" for the host\'s own root',
         )
     return source(service.rootfs, host)

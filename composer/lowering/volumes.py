@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from composer.lowering.mistake import refused
+from composer.errors import InvalidFile
+from composer.lowering.mistake import refused, together
 from composer.model import volume as model
 from composer.model.project import Project
 from composer.model.volume import MountType
@@ -16,30 +17,28 @@ KEY = "com.docker.compose.volume"
 
 def lower(project: Project) -> tuple[Volume, ...]:
     """Every volume that a service names, once: two keys may be one volume of the host. Raises InvalidFile."""
-    used: dict[str, None] = {}
-    for service in project.services.values():
-        for key in _named(service.volumes):
-            _refuse_driver(project.volumes[key], key, service=service.name)
-            used[key] = None
+    used = dict.fromkeys(key for service in project.services.values() for key in _named(service.volumes))
+    refusals = [refusal for key in used for refusal in _misfits(project.volumes[key], key)]
+    if refusals:
+        raise together(refusals)
     made = {volume.name: volume for volume in (_volume(project.volumes[key], key, project.name) for key in used)}
     return tuple(made[name] for name in sorted(made))
 
 
-def _refuse_driver(said: model.Volume, key: str, *, service: str) -> None:
-    """Raises InvalidFile for what the local driver, which is all there is, does not know."""
+def _misfits(said: model.Volume, key: str) -> Iterator[InvalidFile]:
+    """What the local driver, which is all there is, does not know."""
     if said.driver not in (None, "", "local"):
-        message = f'cannot use volume {key}: there is no driver "{said.driver}"'
-        raise refused(
-            "unknown-choice", message, service=service, key="volumes", hint="write driver: local, or leave it"
-        )
+        message, hint = f'cannot have driver "{said.driver}"', "write driver: local, or leave it"
+        yield refused("unknown-choice", message, "volumes", key, "driver", hint=hint)
+        return
     for option in said.driver_opts:
         if option not in OPTIONS:
-            message = f'cannot use volume {key}: the local driver has no option "{option}"'
-            raise refused("unknown-key", message, service=service, key="volumes", hint=f"it has {', '.join(OPTIONS)}")
+            message, hint = f'cannot have option "{option}"', f"driver local has {', '.join(OPTIONS)}"
+            yield refused("unknown-key", message, "volumes", key, "driver_opts", option, hint=hint)
     device = bound_device(tuple(said.driver_opts.items()))
     if device and not device.startswith("/"):
-        message = f'cannot use volume {key}: its device "{device}" is not an absolute path'
-        raise refused("bad-value", message, service=service, key="volumes")
+        message = f'cannot have device "{device}": it is not an absolute path'
+        yield refused("bad-value", message, "volumes", key, "driver_opts", "device")
 
 
 def _named(mounts: tuple[model.ServiceVolume, ...]) -> Iterator[str]:

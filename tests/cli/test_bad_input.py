@@ -119,7 +119,7 @@ FILES = [
     Case(
         "volume driver",
         service(volumes='["d1:/data"]') + "volumes: {d1: {driver: rexray}}\n",
-        ("compose.yaml:6:", 'cannot use volume d1: there is no driver "rexray"'),
+        ("compose.yaml:", 'volumes.d1.driver: the volume cannot have driver "rexray"', "write driver: local"),
         words=UP,
     ),
     Case("terminal codes", 'services:\n  "\\e[2J": {rootfs: /}\n', ("\\x1b[2J",)),

@@ -101,9 +101,12 @@ def test_the_volumes_of_each_other_end() -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"driver": "rexray"}, 'cannot use volume data: there is no driver "rexray"'),
-        ({"driver_opts": {"tpye": "tmpfs"}}, 'the local driver has no option "tpye"'),
-        ({"driver_opts": {"type": "none", "device": "here", "o": "bind"}}, 'its device "here" is not an absolute path'),
+        ({"driver": "rexray"}, 'volume data cannot have driver "rexray"'),
+        ({"driver_opts": {"tpye": "tmpfs"}}, 'volume data cannot have option "tpye"'),
+        (
+            {"driver_opts": {"type": "none", "device": "here", "o": "bind"}},
+            'cannot have device "here": it is not an absolute path',
+        ),
     ],
 )
 def test_a_volume_that_the_local_driver_cannot_make(keys: dict[str, Any], says: str) -> None:
