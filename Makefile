@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 # boots a kernel that has cgroup v2 alone and runs a command in it; not needed where the host has cgroup v2 itself
 V2_RUNNER ?= ../shared/cgroup-v2/run-in-v2
 
-.PHONY: up test check pytest test-v2 fuzz bench-load schema packages clean
+ROUNDS ?= 10
+SEED ?= 1
+
+.PHONY: up test check pytest chaos test-v2 fuzz bench-load schema packages clean
 
 up: $(VENV)/.installed
 	$(BIN)/pycompose up -f compose.example.yaml
@@ -20,6 +23,10 @@ check: $(VENV)/.tested
 
 pytest: $(VENV)/.tested
 	$(BIN)/pytest
+
+# kills our own processes at random and proves that nothing was lost
+chaos: $(VENV)/.tested
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) $(CHAOS_OPTIONS)
 
 test-v2: $(VENV)/.tested
 	V2_RUNNER=$(V2_RUNNER) tests/v2/run

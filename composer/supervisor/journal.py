@@ -67,7 +67,8 @@ class Journal:
             error="",
             health=records.Health() if check else None,
         )
-        self.publish("start")
+        count = self.record.restart_count
+        self.publish("start", **({"restarts": str(count)} if count else {}))
 
     def adopted(self, run: Run) -> None:
         """It has a process that a supervisor before this one has started, and perhaps not lived to write down."""

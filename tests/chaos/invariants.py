@@ -1,0 +1,213 @@
+"""What must hold at the end of a round. Each function lists what does not: an empty list is what is hoped for."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from composer.planner.observed import HealthStatus, State
+from composer.store import events, observe, records
+from composer.store.events import Event
+from composer.store.logs import reader
+from composer.store.logs.block import STDERR, STDOUT
+from composer.store.records import ContainerRecord
+from tests.chaos import host
+
+if TYPE_CHECKING:
+    from tests.chaos.stage import Stage
+
+_STREAMS = {"out": STDOUT, "err": STDERR}
+KILLED = {"137", "143", "unknown"}  # exit codes of runs that may not have come to write their first word
+
+
+def while_running(stage: Stage) -> list[str]:
+    """After `up`: what should run runs, and nothing else does."""
+    return [
+        *_same_containers(stage),
+        *(text for record in _records(stage) for text in _as_wanted(stage, record)),
+        *_processes_belong(stage),
+        *_one_of_each(stage),
+        *_inspected(stage),
+    ]
+
+
+def at_rest(stage: Stage) -> list[str]:
+    """After `stop`: all is told, nothing runs."""
+    told = _events(stage)
+    return [
+        *(f"{record.spec.name} is {record.state.value}" for record in _records(stage) if record.state in _ALIVE),
+        *(f"{directory} has processes {pids}" for directory, pids in host.cgroups(stage.project).items() if pids),
+        *(text for record in _records(stage) for text in _lines(stage, record)),
+        *(text for record in _records(stage) for text in _history(stage, record, told.get(record.id, []))),
+    ]
+
+
+def after_down(stage: Stage) -> list[str]:
+    """After `down`: there is nothing."""
+    ours = stage.paths.project(stage.project)
+    return [
+        *(f"process {host.described(pid)}" for pid in sorted(host.children() - stage.reaper.owned)),
+        *(f"cgroup {directory}" for directory in host.cgroups(stage.project)),
+        *(
+            f"directory {there}: {sorted(os.listdir(there))}"
+            for there in (ours.run, ours.bundles)
+            if os.path.isdir(there)
+        ),
+    ]
+
+
+_ALIVE = (State.RUNNING, State.PAUSED, State.RESTARTING)
+
+
+def _records(stage: Stage) -> list[ContainerRecord]:
+    return list(records.load_all(stage.paths.project(stage.project)))
+
+
+def _events(stage: Stage) -> dict[str, list[Event]]:
+    """By container."""
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in events.read(stage.paths.project(stage.project).events):
+        found[event.id].append(event)
+    return found
+
+
+# ---- while it runs --------------------------------------------------------------------------------------------------
+
+
+def _same_containers(stage: Stage) -> Iterator[str]:
+    wanted = {
+        f"{stage.project}-{service.name}-{number}"
+        for service in stage.services
+        for number in range(1, service.scale + 1)
+    }
+    shown = {row["Name"]: row["State"] for row in stage.must_json("ps", "-a", "--format", "json")}
+    there = {record.spec.name: record.state.value for record in _records(stage) if not record.spec.oneoff}
+    regular = {name for name in shown if name in there}
+    if regular != wanted or set(there) != wanted:
+        yield f"containers: ps shows {sorted(shown)}, records are of {sorted(there)}, wanted are {sorted(wanted)}"
+
+
+def _as_wanted(stage: Stage, record: ContainerRecord) -> Iterator[str]:
+    service = next(there for there in stage.services if there.name == record.spec.service)
+    if record.spec.oneoff or not service.stays:
+        return
+    name = record.spec.name
+    if record.state is not State.RUNNING:
+        yield f"{name} is {record.state.value}: {record.error}"
+    elif not observe.is_alive(record, boot=observe.boot_id()):
+        yield f"{name} is told to run and does not"
+    elif service.is_checked and (record.health is None or record.health.status is not HealthStatus.HEALTHY):
+        yield f"{name} runs, its health is {record.health}"
+    for controller, directory in record.cgroup if record.state is State.RUNNING else ():
+        try:
+            pids = Path(directory, "cgroup.procs").read_text().split()
+        except OSError as error:
+            yield f"{name}: {error}"
+            continue
+        if str(record.pid) not in pids:
+            yield f"{name}: process {record.pid} is not in {controller} {directory}: {pids}"
+
+
+def _processes_belong(stage: Stage) -> Iterator[str]:
+    """Every process in the project's cgroups is in that of a container which runs."""
+    theirs = {directory for record in _records(stage) if record.pid for _, directory in record.cgroup}
+    for directory, pids in host.cgroups(stage.project).items():
+        # what is on its way in or out is seen again a moment later
+        strangers = {pid for pid in pids if directory not in theirs and not directory.endswith("/_supervisor")}
+        if strangers:
+            yield f"{directory} has processes {[host.described(pid) for pid in strangers]}"
+
+
+def _one_of_each(stage: Stage) -> Iterator[str]:
+    for kind in ("supervisor", "launcher"):
+        found = host.find(kind, stage.paths.run)
+        if len(found) != 1:
+            yield f"{len(found)} {kind}s: {[host.described(pid) for pid in found]}"
+
+
+def _inspected(stage: Stage) -> Iterator[str]:
+    by_name = {record.spec.name: record for record in _records(stage)}
+    for row in stage.must_json("ps", "-a", "--format", "json"):
+        record = by_name.get(row["Name"])
+        steady = record is not None and record.state is State.RUNNING and record.spec.service in _staying(stage)
+        if steady and record is not None and (row["State"], row["RestartCount"]) != ("running", record.restart_count):
+            yield f"ps says {row} where the record says {record.state}, {record.restart_count}"
+
+
+def _staying(stage: Stage) -> set[str]:
+    return {service.name for service in stage.services if service.stays}
+
+
+# ---- at rest --------------------------------------------------------------------------------------------------------
+
+
+def _lines(stage: Stage, record: ContainerRecord) -> Iterator[str]:
+    """Every line of every run is in the log exactly once, in order, in its own stream."""
+    if record.spec.oneoff:
+        return
+    journal = Path(stage.paths.project(stage.project).bundle(record.spec.name), "upper/journal")
+    log = stage.paths.project(stage.project).log(record.spec.name)
+    logged: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for lines in reader.read(log) if os.path.isdir(log) else ():
+        for line in [] if lines.notice else lines.data.decode().splitlines():
+            run_number, suffix, number = line.split()
+            logged[int(run_number), _STREAMS[suffix]].append(int(number))
+            if _STREAMS[suffix] != lines.stream:
+                yield f"{record.spec.name}: {line!r} is in stream {lines.stream}"
+    for (run, stream), numbers in sorted(logged.items()):
+        if numbers != list(range(1, len(numbers) + 1)):
+            odd = next((pair for pair in pairwise([0, *numbers]) if pair[1] != pair[0] + 1), None)
+            yield f"{record.spec.name}: run {run}, stream {stream}: {odd} in {len(numbers)} lines follow each other"
+    for run in range(1, _count(journal / "starts") + 1):
+        for suffix, stream in _STREAMS.items():
+            seen, written = len(logged[run, stream]), _count(journal / f"{run}.{suffix}")
+            if seen not in (written, written + 1):
+                yield f"{record.spec.name}: run {run} wrote {written} lines to {suffix}, {seen} are in the log"
+
+
+def _count(file: Path) -> int:
+    """How many lines; one that was cut short by a kill counts as written."""
+    try:
+        return len(file.read_text().splitlines())
+    except OSError:
+        return 0
+
+
+def _history(stage: Stage, record: ContainerRecord, told: list[Event]) -> Iterator[str]:
+    """Events, record and the container's own journal tell one story."""
+    name = record.spec.name
+    actions = [event.action for event in told]
+    if record.spec.oneoff:
+        return
+    if actions[:1] != ["create"] or actions.count("create") != 1:
+        yield f"{name}: its story does not begin with one create: {actions}"
+    runs = [event for event in told if event.action in ("start", "die")]
+    if [event.action for event in runs] != ["start", "die"] * (len(runs) // 2):
+        yield f"{name}: starts and ends do not take turns: {[event.action for event in runs]}"
+        return
+    starts, ends = runs[::2], [dict(event.attributes)["exitCode"] for event in runs[1::2]]
+    counts = [int(dict(event.attributes).get("restarts", "0")) for event in starts]
+    if any(after not in (0, before + 1) for before, after in pairwise(counts)) or (counts and counts[0] != 0):
+        yield f"{name}: restarts are told as {counts}"
+    if counts and counts[-1] != record.restart_count:
+        yield f"{name}: {record.restart_count} restarts in its record, {counts} in its events"
+    yield from _agrees_with_journal(stage, record, ends)
+
+
+def _agrees_with_journal(stage: Stage, record: ContainerRecord, ends: list[str]) -> Iterator[str]:
+    journal = Path(stage.paths.project(stage.project).bundle(record.spec.name), "upper/journal")
+    own = _count(journal / "starts")
+    silent = len(ends) - own  # runs that were killed before they could write a word
+    if silent < 0 or silent > sum(end in KILLED for end in ends):
+        yield f"{record.spec.name}: it knows of {own} runs, {len(ends)} were told: {ends}"
+    try:
+        told = Counter(line.split()[1] for line in (journal / "exits").read_text().splitlines())
+    except OSError:
+        told = Counter()
+    missing = sum((told - Counter(ends)).values())
+    if missing > sum(end in KILLED for end in ends):
+        yield f"{record.spec.name}: it ended itself with {dict(told)}, told was {ends}"
