@@ -189,19 +189,19 @@ class Starting:
 
     def __init__(self, launch: Launch, purpose: str, started: Started, report_fd: int, undo: ExitStack) -> None:
         self.report_fd = report_fd  # readable once `finish` need not wait
-        self._launch = launch
+        self.launch = launch
         self._purpose = purpose
-        self._started = started
+        self.started = started  # as far as it is known before its program runs; not the caller's yet
         self._undo = undo
 
     def finish(self) -> Started:
         """The container, its program running; waits for it. Raises PycomposeError; then nothing is left."""
-        limit = self._launch.spec.resources.memory
+        limit = self.launch.spec.resources.memory
         with self._undo:
-            require_success(self._purpose, self.report_fd, self._started, memory_limit=limit)
+            require_success(self._purpose, self.report_fd, self.started, memory_limit=limit)
             self._undo.pop_all()
         os.close(self.report_fd)
-        return self._started
+        return self.started
 
     def abandon(self) -> None:
         """End the child and undo the start."""

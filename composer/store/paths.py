@@ -4,7 +4,7 @@
     lock                                flock(2): held while the project's processes are started
     desired.json                        spec.desired.Desired, as last handed over
     events.jsonl                        store.events
-    launcher.sock  supervisor.sock
+    launcher.sock  supervisor.sock  holder.sock
     launcher.log   supervisor.log       what our own processes have to say
     containers/<name>/                  "state directory" of one container
         record.json                     store.records.ContainerRecord

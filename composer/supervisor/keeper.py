@@ -59,7 +59,7 @@ from composer.supervisor.alarm import Alarm
 from composer.supervisor.changes import Changes
 from composer.supervisor.hooks import run_hook
 from composer.supervisor.journal import Journal
-from composer.supervisor.launcher_link import LauncherLink
+from composer.supervisor.launcher_link import LauncherGone, LauncherLink
 from composer.supervisor.prober import Interest, Probed, Prober
 from composer.supervisor.run import End, Run
 
@@ -366,6 +366,8 @@ class Keeper:
     async def _begin(self) -> None:
         try:
             run = await self._launch(self.record)
+        except LauncherGone:
+            pass  # whether it has begun is found out by the next supervisor, as this one leaves
         except errors.PycomposeError as error:
             self._post(CouldNotBegin(error))
         else:

@@ -50,6 +50,7 @@ from composer.supervisor.adoption import adopt_kept
 from composer.supervisor.attaching import attach, resize
 from composer.supervisor.executor import execute
 from composer.supervisor.keeper import Keeper
+from composer.supervisor.launcher_link import LauncherGone
 from composer.supervisor.project import Project
 from composer.supervisor.steps import Steps
 
@@ -66,6 +67,14 @@ class Operations:
 
     async def handle(self, session: Session, operation: Operation) -> Done:
         """Do what a client asks for. Raises PycomposeError."""
+        try:
+            return await self._handle(session, operation)
+        except LauncherGone:
+            # this process is about to leave: the client's connection ends, and it asks the next supervisor
+            await anyio.sleep_forever()
+            raise
+
+    async def _handle(self, session: Session, operation: Operation) -> Done:
         match operation:
             case Up():
                 return await self._up(session, operation)

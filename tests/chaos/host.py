@@ -14,6 +14,7 @@ PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 _LOOK_AGAIN = 0.02  # seconds
+KINDS = {"supervisor": "pycompose-super", "launcher": "pycompose-launc", "holder": "pycompose-hold"}  # and their comm
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -74,7 +75,7 @@ def _comm_and_state(pid: int) -> tuple[str, str]:
 
 
 def find(kind: str, run: str) -> list[int]:
-    """The live processes of a project's `supervisor` or `launcher`, by the file they run and the directory they serve.
+    """The live processes of one kind that serve this directory.
 
     A launcher's forks on their way to be a container look the same: they are in another pid namespace.
     """
@@ -84,15 +85,14 @@ def find(kind: str, run: str) -> list[int]:
             continue
         try:
             words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            if len(words) < 5 or not words[3].endswith(f"/{kind}/__main__.py".encode()):
-                continue
-            if f'"{run}'.encode() not in words[4]:
+            if len(words) < 5 or f'"{run}'.encode() not in words[4]:
                 continue
             if os.readlink(f"/proc/{name}/ns/pid") != os.readlink("/proc/self/ns/pid"):
                 continue
         except OSError:
             continue
-        if _comm_and_state(int(name))[1] not in "ZX":
+        comm, state = _comm_and_state(int(name))
+        if comm == KINDS[kind] and state not in "ZX":
             found.append(int(name))
     return found
 

@@ -20,6 +20,7 @@ class Victim(Enum):
     SUPERVISOR = "supervisor"
     LAUNCHER = "launcher"
     BOTH = "both"
+    HOLDER = "holder"
     COMMAND = "command"  # the latest that still runs
 
 
@@ -82,7 +83,9 @@ def draw(random: Random, services: tuple[Service, ...]) -> tuple[Step, ...]:
 
 
 def _draw_violence(random: Random) -> Action:
-    victim = random.choice((Victim.SUPERVISOR,) * 4 + (Victim.LAUNCHER,) * 3 + (Victim.BOTH,) * 2 + (Victim.COMMAND,))
+    victim = random.choice(
+        (Victim.SUPERVISOR,) * 4 + (Victim.LAUNCHER,) * 3 + (Victim.BOTH,) * 2 + (Victim.COMMAND, Victim.HOLDER)
+    )
     if victim is not Victim.BOTH and random.random() < 0.25:
         return Freeze(victim, round(random.uniform(0.01, 1.0), 3))
     return Kill(victim)

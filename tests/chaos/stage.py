@@ -183,7 +183,7 @@ def play(seed: int, base: Path, *, rootfs: Path, reaper: Reaper) -> Stage:
 
 def clean_up(stage: Stage) -> None:
     """End whatever a failed round has left, so that the next one starts clean."""
-    ours = host.find("supervisor", stage.paths.run) + host.find("launcher", stage.paths.run)
+    ours = [pid for kind in host.KINDS for pid in host.find(kind, stage.paths.run)]
     inside = {pid for pids in host.cgroups(stage.project).values() for pid in pids}
     host.send([*ours, *inside], signal.SIGKILL)
     host.patiently(PATIENCE, lambda: [str(pid) for pids in host.cgroups(stage.project).values() for pid in pids])

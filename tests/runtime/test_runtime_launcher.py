@@ -115,6 +115,7 @@ class Desk:
     def leave(self) -> None:
         for started in self.started:
             kill.kill(Cgroup(started.cgroup))
+            self.send(Forget(started.container))
         self.send(Shutdown())
         while client.receive(self.sock) is not None:
             pass
@@ -291,15 +292,31 @@ def test_nonsense_does_not_stop_it(desk: Desk) -> None:
     assert desk.expect(Failed).request == 2
 
 
-def test_a_new_launcher_adopts_what_an_old_one_left(desk: Desk) -> None:
-    launch, started = desk.start("sleep", "600")
+def kill_launcher(desk: Desk) -> None:
     pidfd = pidfd_open(desk.hello.pid)
     os.kill(desk.hello.pid, signal.SIGKILL)
-    assert client.receive(desk.sock) is None
+    wait_for_end(pidfd)  # by then it has no socket any more
     desk.disconnect()
-    os.close(pidfd)
+
+
+def pid_of_holder() -> int:
+    """It is nobody's child, and so comes to pytest."""
+    ours = f"/proc/self/task/{os.getpid()}/children"
+    names = {int(pid): Path(f"/proc/{pid}/comm").read_text().strip() for pid in Path(ours).read_text().split()}
+    return next(pid for pid, name in names.items() if name == "pycompose-hold")
+
+
+def test_a_new_launcher_adopts_what_an_old_one_left(desk: Desk) -> None:
+    """Holder included, it had been killed with the launcher."""
+    launch, started = desk.start("sleep", "600")
+    holder = pid_of_holder()
+    os.kill(desk.hello.pid, signal.SIGSTOP)  # or it would start another
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
+    kill_launcher(desk)
     desk.ensure()
     desk.connect()
+    assert desk.hello.containers == ()
     adoption = Adopt(5, f"{launch.state}/launch.json", started.pid, started.start_time, started.cgroup)
     desk.send(replace(adoption, start_time=1))
     assert "it has ended" in desk.expect(Failed).message
@@ -312,6 +329,48 @@ def test_a_new_launcher_adopts_what_an_old_one_left(desk: Desk) -> None:
     os.kill(started.pid, signal.SIGKILL)
     os.waitpid(started.pid, 0)  # orphans of this test come to pytest
     assert desk.expect(Exited).record.exit_code == 137
+
+
+def test_what_ends_without_a_launcher_has_its_last_words_and_its_status_kept(desk: Desk) -> None:
+    launch, started = desk.start("sh", "-c", "read go; echo last words; exit 9", stdin_open=True)
+    kill_launcher(desk)
+    Path(launch.state, "stdin").write_text("go\n")
+    os.waitpid(started.pid, 0)
+    desk.ensure()
+    desk.connect()
+    assert desk.hello.containers == ()
+    assert desk.expect(Exited).record.exit_code == 9  # Linux 6.15; before that nobody can know
+    output = os.open(f"{launch.state}/stdout", os.O_RDONLY | os.O_NONBLOCK)
+    assert read_all(output) == "last words\n"
+    os.close(output)
+
+
+def test_a_terminal_outlives_its_launcher(desk: Desk) -> None:
+    launch, started = desk.start("sh", "-c", "read go; echo went $go; sleep 600", stdio=Stdio.PTY, tty=True)
+    kill_launcher(desk)
+    desk.ensure()
+    desk.connect()
+    assert [one.pid for one in desk.hello.containers] == [started.pid]
+    desk.send(OpenTerminal(3, launch.spec.name))
+    _, (master,) = desk.expect_with(Terminal)
+    os.write(master, b"on\n")
+    assert "went on" in read_line(master) + read_line(master)
+    os.close(master)
+
+
+def test_a_holder_that_is_killed_is_given_everything_again(desk: Desk) -> None:
+    launch, started = desk.start("sleep", "600")
+    holder = pid_of_holder()
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
+    desk.send(OpenTerminal(3, "none"))
+    desk.expect(Failed)  # the launcher has come round once
+    desk.send(OpenTerminal(4, "none"))
+    desk.expect(Failed)
+    kill_launcher(desk)
+    desk.ensure()
+    desk.connect()
+    assert [(one.container, one.pid) for one in desk.hello.containers] == [(launch.spec.name, started.pid)]
 
 
 def test_its_interpreter_is_on_a_read_only_mount(desk: Desk) -> None:
@@ -339,7 +398,8 @@ def run_to_its_end(machine: Machine, supervisor: tuple[str, ...]) -> None:
     spawn.ensure(
         machine.where.project, socket_path=project.launcher_socket, log_path=project.launcher_log, supervisor=supervisor
     )
-    (launcher,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (launcher,) = (pid for pid in children if "hold" not in Path(f"/proc/{pid}/comm").read_text())
     assert os.waitpid(int(launcher), 0)[1] == 0
     assert not os.path.exists(project.launcher_socket)
 
@@ -362,7 +422,8 @@ def test_a_launcher_that_cannot_start_says_why(machine: Machine) -> None:
     nowhere = f"{project.run}/none/socket"
     with pytest.raises(HostError, match=r"cannot start the launcher of project .*: .*No such file or directory"):
         spawn.ensure(machine.where.project, socket_path=nowhere, log_path=project.launcher_log, supervisor=())
-    (launcher,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (launcher,) = (pid for pid in children if "hold" not in Path(f"/proc/{pid}/comm").read_text())
     os.waitpid(int(launcher), 0)
 
 

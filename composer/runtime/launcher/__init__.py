@@ -4,6 +4,7 @@
     packets    packets with descriptors on a SOCK_SEQPACKET socket, never blocking the launcher
     loop       poll(2), callbacks, one timer
     children   containers and joined processes: started, watched, reaped, told about
+    holder     another process, which has copies of the descriptors that must outlive this one
     warden     keeps a supervisor running
     process    the main program; `__main__` is its file
     spawn      starts it, detached

@@ -2,8 +2,9 @@
 
     begin ──report pipe──► finish ──pidfd──► reaped ──► exit.json ──► cgroup emptied, removed ──► Exited ──► Forget
 
-A start is in two halves, so that one container's way through its mounts does not hold up another's. A container that an
-earlier launcher started is adopted: its end is seen through its pidfd, and the kernel keeps its status (Linux 6.15).
+A start is in two halves, so that one container's way through its mounts does not hold up another's. From the clone on
+the holder has copies of the container's pidfd and streams: a launcher that succeeds this one gets them from it. Of a
+container that is not its child it sees the end through the pidfd, and the kernel keeps the status (Linux 6.15).
 
 Beyond this module: connections. What there is to tell goes to `Audience`.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -29,7 +30,9 @@ from composer.runtime.exits import ExitRecord
 from composer.runtime.join import JoinedProcess, StartingProcess, Target
 from composer.runtime.launch import Launch
 from composer.runtime.launcher import protocol
+from composer.runtime.launcher.holder import Hold
 from composer.runtime.launcher.loop import Loop
+from composer.runtime.launcher.packets import close_all
 from composer.runtime.launcher.protocol import Exited, Message, RunningContainer
 from composer.runtime.namespaces import open_process
 from composer.spec import codec
@@ -58,6 +61,17 @@ class _Container:
     forgotten: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What goes with the descriptors that the holder has of a container: pidfd, ends of FIFOs, master."""
+
+    launch_path: str
+    pid: int
+    start_time: int
+    cgroup: tuple[tuple[str, str], ...]
+    has_terminal: bool = False
+
+
 @dataclass(slots=True)
 class _Process:
     request: int
@@ -73,12 +87,63 @@ class Children:
     where: Location
     loop: Loop
     everybody: Everybody
+    hold: Hold
     deposits: Mapping[str, int] = field(default_factory=dict)
     containers: dict[str, _Container] = field(default_factory=dict)
     processes: dict[tuple[int, int], _Process] = field(default_factory=dict)  # by identity of the audience, request
     starting: dict[str, Starting] = field(default_factory=dict)
 
+    _at_rest: list[Callable[[], None]] = field(default_factory=list)
+
+    # What an earlier launcher has left
+
+    def recall(self) -> None:
+        """Look after everything that is held already."""
+        for kept, fds in self.hold.open(self._hold_all):
+            try:
+                self._recall(codec.loads(_Note, kept.note), fds)
+            except (codec.DecodeError, PycomposeError) as error:
+                self.everybody.log(f"cannot look after container {kept.name} again: {error}")
+                self.hold.drop(kept.name)
+                close_all(fds)
+        self.bury_ended()  # no Hello is to call them running
+
+    def _recall(self, note: _Note, fds: tuple[int, ...]) -> None:
+        pidfd, *streams = fds
+        started = Started(
+            pid=note.pid,
+            pidfd=pidfd,
+            start_time=note.start_time,
+            cgroup=Cgroup(note.cgroup),
+            pty_master=streams.pop() if note.has_terminal else None,
+            kept=tuple(streams),
+            warnings=(),
+        )
+        self._watch(_Container(read_launch(note.launch_path), started, ours=False))
+
+    def _hold_all(self) -> None:
+        for starting in self.starting.values():
+            self._hold(starting.launch, starting.started)
+        for one in self.containers.values():
+            if one.launch.spec.name not in self.starting:
+                self._hold(one.launch, one.started)
+
+    def _hold(self, launch: Launch, started: Started) -> None:
+        has_terminal = started.pty_master is not None
+        path = f"{launch.state}/launch.json"
+        note = _Note(path, started.pid, started.start_time, started.cgroup.directories, has_terminal)
+        self.hold.keep(launch.spec.name, codec.dumps(note), _descriptors(started))
+
     # Containers
+
+    def when_settled(self, callback: Callable[[], None]) -> None:
+        """Call back when no start is in flight: at once, or later."""
+        self._at_rest.append(callback)
+        self._settle()
+
+    def _settle(self) -> None:
+        while self._at_rest and not self.starting:
+            self._at_rest.pop(0)()
 
     def start_container(self, request: protocol.StartContainer, audience: Audience) -> None:
         """Answers Started or Failed, later."""
@@ -90,6 +155,7 @@ class Children:
             audience.tell(failed(request.request, error))
             return
         self.starting[launch.spec.name] = starting
+        self._hold(launch, starting.started)
         self.loop.watch(
             starting.report_fd, partial(self._finish_container, request.request, launch, starting, audience)
         )
@@ -101,15 +167,20 @@ class Children:
 
     def _finish_container(self, request: int, launch: Launch, starting: Starting, audience: Audience) -> None:
         self.loop.unwatch(starting.report_fd)
-        name = launch.spec.name
-        del self.starting[name]
+        del self.starting[launch.spec.name]
         try:
             started = starting.finish()
         except PycomposeError as error:
+            self.hold.drop(launch.spec.name)
             audience.tell(failed(request, error))
-            return
-        if name in self.containers:  # its earlier run; the new one holds the same FIFOs by now
-            self._drop(name)
+        else:
+            self._add_started(request, launch, started, audience)
+        self._settle()
+
+    def _add_started(self, request: int, launch: Launch, started: Started, audience: Audience) -> None:
+        name = launch.spec.name
+        if (earlier := self.containers.pop(name, None)) is not None:  # the new run holds the same FIFOs by now
+            close_all(_descriptors(earlier.started))
         exits.forget(launch.state)
         self._watch(_Container(launch, started, ours=True))
         answer = protocol.Started(
@@ -139,10 +210,11 @@ class Children:
                 pidfd=pidfd,
                 start_time=request.start_time,
                 cgroup=Cgroup(request.cgroup),
-                pty_master=None,  # it went with the launcher that had it
+                pty_master=None,  # it went with launcher and holder
                 kept=kept,
                 warnings=(),
             )
+            self._hold(launch, started)
             self._watch(_Container(launch, started, ours=False))
         return protocol.Adopted(request.request)
 
@@ -155,18 +227,37 @@ class Children:
         started = one.started
         self.loop.unwatch(started.pidfd)
         status = os.waitpid(started.pid, 0)[1] if one.ours else _status_of_adopted(started.pidfd)
-        one.record = exits.describe(
-            pid=started.pid,
-            start_time=started.start_time,
-            status=status,
-            oom_kills=self._oom_kills(started.cgroup),
-            finished_ns=time.time_ns(),
-        )
-        self._keep(one.launch.state, one.record)
+        one.record = self._recorded(one)
+        if one.record is None:
+            one.record = exits.describe(
+                pid=started.pid,
+                start_time=started.start_time,
+                status=status,
+                oom_kills=self._oom_kills(started.cgroup),
+                finished_ns=time.time_ns(),
+            )
+            self._keep(one.launch.state, one.record)
         self._clear_cgroup(started.cgroup)
         self.everybody.tell(Exited(one.launch.spec.name, one.record))
         if one.forgotten:
             self._drop(one.launch.spec.name)
+
+    def bury_ended(self) -> None:
+        """See to those that have ended and whose turn in the loop has not come."""
+        for one in list(self.containers.values()):
+            if one.record is None and select.select([one.started.pidfd], [], [], 0)[0]:
+                self._bury(one)
+
+    def _recorded(self, one: _Container) -> ExitRecord | None:
+        """What the launcher before this one has written down already."""
+        if one.ours:
+            return None
+        try:
+            record = exits.read(one.launch.state)
+        except (OSError, codec.DecodeError):
+            return None
+        same = record is not None and (record.pid, record.start_time) == (one.started.pid, one.started.start_time)
+        return record if same else None
 
     def _oom_kills(self, cgroup: Cgroup) -> int:
         try:
@@ -197,13 +288,12 @@ class Children:
         if one.record is None:
             one.forgotten = True
             return
+        self._drop(name)  # first the holder, then the file: an end that is still held is recognised by it
         exits.forget(one.launch.state)
-        self._drop(name)
 
     def _drop(self, name: str) -> None:
-        started = self.containers.pop(name).started
-        for fd in (started.pidfd, *started.kept, *(() if started.pty_master is None else (started.pty_master,))):
-            os.close(fd)
+        self.hold.drop(name)
+        close_all(_descriptors(self.containers.pop(name).started))
 
     def terminal(self, name: str) -> int:
         """The master of a container's terminal. Raises NoSuchThing."""
@@ -301,6 +391,11 @@ def read_launch(path: str) -> Launch:
             return codec.loads(Launch, file.read())
     except (OSError, codec.DecodeError) as error:
         raise HostError(f"cannot read {path}: {error}") from error
+
+
+def _descriptors(started: Started) -> tuple[int, ...]:
+    """All that are kept of a container: its pidfd, the ends of its FIFOs, the master of its terminal."""
+    return (started.pidfd, *started.kept, *(() if started.pty_master is None else (started.pty_master,)))
 
 
 def _status_of_adopted(pidfd: int) -> int | None:

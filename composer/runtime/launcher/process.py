@@ -22,6 +22,7 @@ from composer.runtime.cgroup import control, location
 from composer.runtime.launcher import packets, protocol
 from composer.runtime.launcher.children import Children, failed
 from composer.runtime.launcher.deposits import Deposits
+from composer.runtime.launcher.holder import Hold
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.runtime.launcher.packets import Connection
 from composer.runtime.launcher.protocol import Message
@@ -59,13 +60,21 @@ class Launcher:
         self._config = config
         self._loop = Loop()
         self._deposits = Deposits(self.log)
-        where = location.prepare(config.project)
-        self._children = Children(where, self._loop, everybody=self, deposits=self._deposits.files)
+        hold = Hold(f"{os.path.dirname(config.socket)}/holder.sock", loop=self._loop, log=self.log)
+        self._children = Children(
+            location.prepare(config.project),
+            self._loop,
+            everybody=self,
+            hold=hold,
+            deposits=self._deposits.files,
+        )
         self._peers: list[_Peer] = []
+        self._is_done = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
     def listen(self) -> None:
         """Open the socket, then say that it is open."""
+        self._children.recall()
         self._listener.bind(self._config.socket)
         os.chmod(self._config.socket, 0o600)
         self._listener.listen(BACKLOG)
@@ -104,6 +113,10 @@ class Launcher:
         peer = _Peer(self, Connection(sock))
         self._peers.append(peer)
         self._loop.watch(sock.fileno(), partial(self._serve_peer, peer))
+        self._children.when_settled(partial(self._greet, peer))  # what Hello tells is one thing or the other
+
+    def _greet(self, peer: _Peer) -> None:
+        peer.is_greeted = True
         peer.tell(protocol.Hello(protocol.VERSION, os.getpid(), self._children.running))
         for ended in self._children.ended:
             peer.tell(ended)
@@ -173,16 +186,21 @@ class Launcher:
     def _supervisor_is_done(self) -> None:
         if self._children.running or self._children.starting:
             self.log("the supervisor left while containers run: they run on")
+        self._is_done = True
         self._loop.stop()
 
     def _leave(self) -> None:
         self._listener.close()
+        self._children.bury_ended()
         try:
             os.unlink(self._config.socket)
         except FileNotFoundError:
             pass  # somebody has tidied up
         for peer in list(self._peers):
             self.drop(peer)
+        # A supervisor that is done has carried what was in the pipes; otherwise last words may wait there.
+        left = self._children.running if self._is_done else self._children.containers
+        self._children.hold.close(leave=not left)
         if not self._children.running:
             try:
                 control.remove_project(self._children.where)
@@ -192,7 +210,8 @@ class Launcher:
     def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Say it to everybody who is connected."""
         for peer in list(self._peers):
-            peer.tell(message, fds)
+            if peer.is_greeted:
+                peer.tell(message, fds)
 
     def log(self, text: str) -> None:
         """A line for a person: standard error is the launcher's log file."""
@@ -205,6 +224,7 @@ class _Peer:
 
     def __init__(self, launcher: Launcher, connection: Connection) -> None:
         self.connection = connection
+        self.is_greeted = False
         self._launcher = launcher
 
     def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None:

@@ -199,22 +199,23 @@ _MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in get_args(Mes
 T = TypeVar("T")
 
 
-def encode(value: Request | Message) -> bytes:
-    """One packet."""
+def encode(value: object) -> bytes:
+    """A message, a dataclass, as one packet."""
     return json.dumps({codec.TAG: type(value).__name__, **codec.encode(value)}, separators=(",", ":")).encode()
 
 
 def decode_request(packet: bytes) -> Request:
     """What the supervisor said. Raises codec.DecodeError."""
-    return _decode(packet, _REQUESTS)
+    return decode(packet, _REQUESTS)
 
 
 def decode_message(packet: bytes) -> Message:
     """What the launcher said. Raises codec.DecodeError."""
-    return _decode(packet, _MESSAGES)
+    return decode(packet, _MESSAGES)
 
 
-def _decode(packet: bytes, classes: dict[str, type[T]]) -> T:
+def decode(packet: bytes, classes: dict[str, type[T]]) -> T:
+    """The message of a packet, of one of `classes` by name. Raises codec.DecodeError."""
     try:
         tree = json.loads(packet)
         cls = classes[tree[codec.TAG]]
