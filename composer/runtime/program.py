@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -208,7 +209,8 @@ def drop_privileges(performer: Performer) -> None:
     set_keepcaps(False)
     set_dumpable(False)  # a change of user sets it to what fs.suid_dumpable says
     os.umask(UMASK)
-    os.write(REPORT_FD, GO)
+    with suppress(BrokenPipeError):  # the launcher was killed: the next one looks after what runs
+        os.write(REPORT_FD, GO)
     _confine(program, user)
 
 

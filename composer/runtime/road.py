@@ -80,9 +80,11 @@ def walk(road: Sequence[tuple[str, Callable[[T], None]]], traveller: T) -> NoRet
         for name, step in road:
             at = name
             step(traveller)
-    finally:  # whatever was raised, a defect's exception too: a second copy of the parent must not live on
-        os.write(traveller.writer, _report(at, sys.exception()))
-        os._exit(FAILED)
+    finally:  # whatever was raised, a defect's exception too: a second copy of the parent must not live on,
+        try:  # undoing what is not its own, also where the parent is gone and nobody reads the report
+            os.write(traveller.writer, _report(at, sys.exception()))
+        finally:
+            os._exit(FAILED)
 
 
 def _report(step: str, error: BaseException | None) -> bytes:

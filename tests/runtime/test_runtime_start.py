@@ -60,6 +60,26 @@ def test_a_defect_in_a_step_ends_the_child(machine: Machine) -> None:
         starting.finish()
 
 
+def test_a_child_whose_parent_is_gone_undoes_nothing(machine: Machine, tmp_path: Path) -> None:
+    """The parent's stack of things to undo is in its memory too: FIFOs, directories, cgroups that are in use."""
+    launch = machine.launch(machine.spec("true"))
+    reported = tmp_path / "reported"
+
+    def fail_unheard(child: Child) -> None:
+        os.close(child.writer)  # writing to it fails, as it does when its reader has died
+        reported.touch()
+        raise OSError(errno.EMFILE, "")
+
+    starting = container.begin(launch, where=machine.where, road=(("MOUNTS", fail_unheard),))
+    pid = starting.started.pid
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    assert (ended.si_code, ended.si_status) == (os.CLD_EXITED, 125)
+    assert reported.exists()
+    assert os.path.exists(f"{launch.state}/stdout")
+    starting.abandon()
+
+
 def test_a_child_that_is_killed_is_said_to_be(machine: Machine) -> None:
     def die(_child: Child) -> None:
         os.kill(os.getpid(), 11)
