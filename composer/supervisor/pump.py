@@ -1,8 +1,10 @@
 """Carries a container's output from its FIFOs, or its terminal, into its log.
 
 The launcher keeps the FIFOs open: what a container wrote while no supervisor ran, and its last words, wait there.
-Reading and writing are done in the event loop, in large pieces; where the policy says non-blocking, a worker thread
-writes and what does not fit into the buffer meanwhile is dropped and counted, the newest first (as Docker does).
+From a FIFO to the log bytes are moved by the kernel, so that none is in this process alone when it is killed. A
+terminal is no pipe: its output is read and written. Both in the event loop, in large pieces; where the policy says
+non-blocking, a worker thread writes and what does not fit into the buffer meanwhile is dropped and counted, the
+newest first (as Docker does).
 Rotated files are compressed in a thread.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -77,6 +80,7 @@ class Pump:
     ) -> None:
         """Raises OSError where the log cannot be opened and `insists`; else it is opened as soon as that can be."""
         self._sources = sources
+        self._moved = {source.fd for source in sources if _is_pipe(source.fd)}
         self._log = log
         self._writer = self._open(directory, policy, insists=insists)
         self._lost = _Loss()
@@ -85,6 +89,8 @@ class Pump:
         self._rotations = 0
         buffered = policy.mode is LogMode.NON_BLOCKING and not policy.discard
         self._buffer = _Buffer(policy.max_buffer_size) if buffered else None
+        if buffered or policy.discard:
+            self._moved.clear()
 
     async def run(self) -> None:
         """Carry output until cancelled, or until every source has ended."""
@@ -105,8 +111,8 @@ class Pump:
             self._write_all(self._buffer.take())
             self._buffer = None
         for source in self._sources:
-            while data := _read(source.fd):
-                self._keep(Piece(source.stream, data, time.time_ns()))
+            while self._pass_on(source):
+                pass
         self._tell_loss()
 
     def close(self) -> None:
@@ -137,14 +143,33 @@ class Pump:
         enough = _worth_a_read(source.fd)
         while True:
             await anyio.wait_readable(source.fd)
-            data = _read(source.fd)
-            if data == b"":
+            amount = self._pass_on(source)
+            if amount == 0:
                 return
-            if data:
-                self._keep(Piece(source.stream, data, time.time_ns()))
-            pause = self._pace.pause(len(data or b"") / enough, now=anyio.current_time())
+            pause = self._pace.pause((amount or 0) / enough, now=anyio.current_time())
             if pause:
                 await anyio.sleep(pause)
+
+    def _pass_on(self, source: Source) -> int | None:
+        """Carry what is there now: how many bytes, 0 at the end, None where there is nothing."""
+        if source.fd in self._moved:
+            try:
+                return self._move(source)
+            except BlockingIOError:
+                return None
+            except OSError as error:  # EINVAL: the file system cannot. Else the disk is full: read and lost
+                if error.errno == errno.EINVAL:
+                    self._moved.discard(source.fd)
+        data = _read(source.fd)
+        if data:
+            self._keep(Piece(source.stream, data, time.time_ns()))
+        return None if data is None else len(data)
+
+    def _move(self, source: Source) -> int:
+        self._tell_loss()
+        moved = self._writer.move(source.fd, source.stream, time_ns=time.time_ns())
+        self._note_rotation()
+        return moved
 
     def _keep(self, piece: Piece) -> None:
         if self._buffer is not None:
@@ -236,6 +261,10 @@ class _Pace:
             return 0.0
         self._credit = 0.0
         return _PAUSE
+
+
+def _is_pipe(fd: int) -> bool:
+    return stat.S_ISFIFO(os.fstat(fd).st_mode)
 
 
 def _worth_a_read(fd: int) -> int:

@@ -97,7 +97,7 @@ def test_a_log_reads_the_same_compressed(tmp_path: Path) -> None:
     assert before[0] == lines_of(range(10))
     packing.compress_rotated(str(tmp_path))
     assert sorted(os.listdir(tmp_path)) == sorted(
-        ["output", "index", *(f"{name}.{number}.zst" for name in ("output", "index") for number in range(1, 5))]
+        ["output", "index", "next", *(f"{name}.{number}.zst" for name in ("output", "index") for number in range(1, 5))]
     )
     assert [text(tmp_path, **selection) for selection in selections] == before
 
@@ -107,7 +107,7 @@ def test_compressed_pairs_are_rotated_on_and_away(tmp_path: Path) -> None:
         write(tmp_path, range(start, start + 2), FIVE_OF_TWO)
         packing.compress_rotated(str(tmp_path))
     assert text(tmp_path) == lines_of(range(10, 20))
-    assert len(os.listdir(tmp_path)) == 10
+    assert len(os.listdir(tmp_path)) == 11
 
 
 def test_a_follower_knows_what_it_has_read_when_it_is_compressed(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_compression_cut_short_is_done_again_or_finished(tmp_path: Path, done: i
     LogWriter.open(str(tmp_path), policy).close()
     assert text(tmp_path) == lines_of(range(4))
     packing.compress_rotated(str(tmp_path))
-    assert sorted(os.listdir(tmp_path)) == ["index", "index.1.zst", "output", "output.1.zst"]
+    assert sorted(os.listdir(tmp_path)) == ["index", "index.1.zst", "next", "output", "output.1.zst"]
     assert text(tmp_path) == lines_of(range(4))
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -61,7 +67,7 @@ def test_rotation_keeps_as_many_files_as_the_policy_says(tmp_path: Path) -> None
     for number in range(6):
         log.write(STDOUT, b"line  %d\n" % number, time_ns=number + 1)
     log.close()
-    assert sorted(os.listdir(tmp_path)) == ["index", "index.1", "index.2", "output", "output.1", "output.2"]
+    assert sorted(os.listdir(tmp_path)) == ["index", "index.1", "index.2", "next", "output", "output.1", "output.2"]
     assert (tmp_path / "output").read_bytes() == b"line  5\n"
     assert (tmp_path / "output.2").read_bytes() == b"line  3\n"
     assert text(tmp_path) == b"line  3\nline  4\nline  5\n"
@@ -125,6 +131,87 @@ def test_opening_makes_index_and_output_agree(tmp_path: Path, index: bytes, expe
     assert blocks(tmp_path) == expected
     assert len((tmp_path / "index").read_bytes()) == RECORD.size * len(expected)
     assert text(tmp_path) == b"one\ntwo\n"
+
+
+def test_what_is_in_a_pipe_is_moved_to_the_end(writer: LogWriter) -> None:
+    reader, end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    writer.write(STDOUT, b"one\n", time_ns=5)
+    os.write(end, b"two\n")
+    assert writer.move(reader, STDERR, time_ns=6) == 4
+    with pytest.raises(BlockingIOError):
+        writer.move(reader, STDERR, time_ns=7)
+    os.close(end)
+    assert writer.move(reader, STDERR, time_ns=7) == 0
+    os.close(reader)
+    assert (Path(writer.directory) / "output").read_bytes() == b"one\ntwo\n"
+    assert blocks(Path(writer.directory)) == [Block(5, 0, 4, STDOUT), Block(6, 4, 4, STDERR)]
+
+
+def test_a_crash_before_the_record_leaves_stream_and_time_known(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.write(STDOUT, b"one\n", time_ns=5)
+    log.write(STDERR, b"two\n", time_ns=6)
+    log.close()
+    os.truncate(tmp_path / "index", RECORD.size)
+    open_log(tmp_path).close()
+    assert blocks(tmp_path) == [Block(5, 0, 4, STDOUT), Block(6, 4, 4, STDERR)]
+
+
+def test_a_line_of_ours_cut_short_by_a_crash_is_taken_out_again(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.write(STDOUT, b"one\n", time_ns=5)
+    log.write(STDERR, b"pycompose: said\n", time_ns=6, notice=True)
+    log.close()
+    os.truncate(tmp_path / "index", RECORD.size)
+    os.truncate(tmp_path / "output", 12)
+    again = open_log(tmp_path)
+    again.write(STDOUT, b"two\n", time_ns=7)
+    again.close()
+    assert text(tmp_path) == b"one\ntwo\n"
+
+
+def test_a_byte_is_in_the_pipe_or_in_the_log_whenever_the_writer_is_killed(tmp_path: Path) -> None:
+    random = Random(7)
+    reader, end = os.pipe2(os.O_CLOEXEC)
+    fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20)
+    sent = b"".join(b"line %d\n" % number for number in range(60_000))
+    feeding = threading.Thread(target=_feed, args=(end, sent))
+    feeding.start()
+    kills, status = 0, -1
+    while status != 0:
+        pid = os.fork()
+        if pid == 0:
+            _move_until_killed(tmp_path, reader)
+        time.sleep(random.uniform(0.005, 0.02))  # the moment is the point
+        os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+        kills += status != 0
+    feeding.join()
+    os.close(reader)
+    assert kills > 5
+    open_log(tmp_path).close()
+    assert text(tmp_path) == sent
+    assert sum(block.length for block in blocks(tmp_path)) == len(sent)
+    assert not any(block.flags & RECOVERED for block in blocks(tmp_path))
+
+
+def _feed(end: int, data: bytes) -> None:
+    for start in range(0, len(data), 1000):
+        os.write(end, data[start : start + 1000])
+        time.sleep(0.0005)  # so that there are many blocks
+    os.close(end)
+
+
+def _move_until_killed(directory: Path, reader: int) -> None:
+    try:
+        log = open_log(directory)
+        amount = 1
+        while amount:
+            select.select([reader], [], [])
+            amount = log.move(reader, STDOUT, time_ns=time.time_ns())
+        os._exit(0)
+    finally:
+        os._exit(1)
 
 
 def test_a_rotation_cut_short_is_finished(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 COMPRESSED = ".zst"
+NEXT = "next"  # the record of the block that is being written
 PACKING = "packing."  # files that are being made begin with it
 _OUTPUT = re.compile(r"output(?:\.(\d+))?(?:\.zst)?")
 
