@@ -208,9 +208,9 @@ class Starting:
         self._undo.close()
 
 
-def remove(bundle: str, state: str) -> None:
-    """Delete the directories of a stopped container. Fine if they are gone. Raises HostError."""
-    for directory in (bundle, state):
+def remove(*directories: str) -> None:
+    """Delete directories of a stopped container. Fine if they are gone. Raises HostError."""
+    for directory in directories:
         try:
             remove_tree(directory)
         except OSError as error:

@@ -5,11 +5,13 @@ The supervisor appends; everyone may read or follow, with no process of ours nee
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from composer.linux import inotify
@@ -40,15 +42,43 @@ class EventLog:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._waiting: list[bytes] = []  # for room on the disk
+        self._end_line()
 
     def append(self, event: Event) -> None:
-        """Write one event. Raises OSError: ENOSPC."""
-        os.write(self._fd, encode(event))
+        """Write one event. Raises OSError: ENOSPC; then it is written before the next one."""
+        self._waiting.append(encode(event))
+        while self._waiting:
+            self._write(self._waiting[0])
+            del self._waiting[0]
+
+    def size(self) -> int:
+        """How many bytes are there: what is appended from now on comes after them."""
+        return os.fstat(self._fd).st_size
+
+    def lines_from(self, offset: int) -> set[bytes]:
+        """The events, as `encode` makes them, that were appended when there were `offset` bytes, and later."""
+        with open(self._path, "rb") as file:
+            file.seek(offset)
+            return set(file)
 
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._fd)
+
+    def _write(self, line: bytes) -> None:
+        written = os.write(self._fd, line)
+        if written < len(line):
+            os.ftruncate(self._fd, self.size() - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _end_line(self) -> None:
+        """A writer that was killed in the middle of an event must not spoil the next one."""
+        size = self.size()
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            with suppress(OSError):
+                os.write(self._fd, b"\n")
 
 
 def encode(event: Event) -> bytes:

@@ -11,6 +11,7 @@
         launch.json                     what the launcher was asked to run
         exit.json                       the launcher's word on how it ended, until the record has it
         stdin  stdout  stderr           FIFOs
+    removed/<name>/                     the same of one that is no more, for the moment that its deletion takes
 <root>/
     layers/<digest>/                    unpacked root file systems
     networks/<name>.json                what each network was made from (runtime.network.definitions)
@@ -73,6 +74,10 @@ class ProjectPaths:
 
     def state(self, container: str) -> str:
         return f"{self.containers}/{container}"
+
+    @property
+    def removed(self) -> str:
+        return f"{self.run}/removed"
 
     def bundle(self, container: str) -> str:
         return f"{self.bundles}/{container}"

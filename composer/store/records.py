@@ -6,7 +6,9 @@ The supervisor (or a foreground `run`) writes it at each change of state; everyo
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from composer.planner.observed import HealthStatus, State
@@ -15,6 +17,7 @@ from composer.spec.container import ContainerSpec
 from composer.spec.network import Attachment
 from composer.spec.policy import Policy
 from composer.store import atomic
+from composer.store.events import Event
 from composer.store.paths import ProjectPaths
 
 VERSION = 1
@@ -71,6 +74,8 @@ class ContainerRecord:
     health: Health | None = None
     keeper_pid: int = 0  # who looks after it where that is not the supervisor: a foreground `run`, while it lives
     keeper_start_time: int = 0
+    story: tuple[Event, ...] = ()  # the events that go with this change: in events.jsonl, or to be put there
+    story_at: int = 0  # size of events.jsonl before
 
 
 def save(paths: ProjectPaths, record: ContainerRecord) -> None:
@@ -82,18 +87,51 @@ def save(paths: ProjectPaths, record: ContainerRecord) -> None:
 
 def load(paths: ProjectPaths, container: str) -> ContainerRecord | None:
     """A container's record, None where there is none. Raises codec.DecodeError on a damaged or newer one."""
+    return _load(f"{paths.state(container)}/record.json")
+
+
+def _load(path: str) -> ContainerRecord | None:
     try:
-        with open(f"{paths.state(container)}/record.json", "rb") as file:
+        with open(path, "rb") as file:
             text = file.read()
     except FileNotFoundError:
         return None
     return codec.loads(ContainerRecord, text.decode(errors="surrogateescape"))
 
 
+def put_away(paths: ProjectPaths, container: str) -> None:
+    """Have a container's state directory gone in one step: it is in `removed` afterwards. Raises OSError."""
+    os.makedirs(paths.removed, mode=0o700, exist_ok=True)
+    target = f"{paths.removed}/{container}"
+    shutil.rmtree(target, ignore_errors=True)
+    with suppress(FileNotFoundError):  # somebody has tidied up
+        os.rename(paths.state(container), target)
+
+
+def put_away_before(paths: ProjectPaths) -> Iterator[ContainerRecord]:
+    """The records that somebody has put away, and has not lived to delete."""
+    for name in _listed(paths.removed):
+        try:
+            record = _load(f"{paths.removed}/{name}/record.json")
+        except codec.DecodeError:
+            continue
+        if record is not None:
+            yield record
+
+
+def clear_away(paths: ProjectPaths) -> None:
+    """Delete all that was put away."""
+    shutil.rmtree(paths.removed, ignore_errors=True)
+
+
 def names(paths: ProjectPaths) -> list[str]:
     """The containers that have a state directory, sorted."""
+    return _listed(paths.containers)
+
+
+def _listed(directory: str) -> list[str]:
     try:
-        return sorted(os.listdir(paths.containers))
+        return sorted(os.listdir(directory))
     except FileNotFoundError:
         return []
 

@@ -27,6 +27,7 @@ from composer.spec.codec import DecodeError
 from composer.store import records
 from composer.store.observe import is_alive, is_kept_elsewhere
 from composer.store.records import ContainerRecord
+from composer.supervisor.journal import happened
 from composer.supervisor.launcher_link import Child, Launched
 from composer.supervisor.project import Project
 from composer.supervisor.run import clear, read_exit
@@ -34,10 +35,12 @@ from composer.supervisor.run import clear, read_exit
 
 async def adopt_all(project: Project, hello: Hello, *, boot: str) -> None:
     """Look after every container that has a record."""
+    _finish_removals(project)
     children = {there.container: there for there in hello.containers}
     for record in _load_all(project):
         if is_kept_elsewhere(record, boot=boot):
             continue
+        project.bus.catch_up(record.story, since=record.story_at)
         launched = _of_launcher(children.get(record.spec.name)) or _ended(project, record)
         if launched is None and (launched := _orphan(record, boot)):
             await _introduce(project, launched)
@@ -47,6 +50,12 @@ async def adopt_all(project: Project, hello: Hello, *, boot: str) -> None:
             await _adopt_resting(project, record)
     for name in children.keys() - project.keepers.keys():
         project.log.warning("the launcher has a container that nobody recorded", container=name)
+
+
+def _finish_removals(project: Project) -> None:
+    for record in records.put_away_before(project.paths):
+        project.bus.catch_up(record.story, since=record.story_at)
+    records.clear_away(project.paths)
 
 
 async def adopt_kept(project: Project, *, boot: str) -> None:
@@ -139,9 +148,9 @@ async def _adopt_vanished(project: Project, record: ContainerRecord) -> None:
     """It ended while nobody was there to see how."""
     await clear(Cgroup(record.cgroup))
     ended = replace(record, pid=0, start_time=0, cgroup=(), exit_code=None, finished_ns=time.time_ns())
-    project.bus.publish(ended, "die", exitCode="unknown")
     life = _adopted(record, State.RUNNING).life
-    await project.keep(ended, lifecycle.advance(life, Exited(None, ran_for_ns=0), record.policy))
+    outcome = lifecycle.advance(life, Exited(None, ran_for_ns=0), record.policy)
+    await project.keep(ended, outcome, story=(happened(ended, "die", exitCode="unknown"),))
 
 
 def _adopted(record: ContainerRecord, state: State) -> Outcome:

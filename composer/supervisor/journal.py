@@ -1,6 +1,8 @@
 """What is written down about one container: its record, its events, lines of ours in its log.
 
-Every method takes one thing that has happened; the record is saved at each change.
+Every method takes one thing that has happened; the record is saved at each change. The events that a change makes
+are part of the record and published after it is saved: who takes over from a supervisor that was killed between the
+two publishes what is missing, and nothing twice.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from composer.planner.health import Health
 from composer.planner.life import After, Life
 from composer.planner.observed import HealthStatus, State
 from composer.store import records
+from composer.store.events import Event
 from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
 from composer.supervisor.bus import Bus
@@ -27,8 +30,19 @@ _NS = 1_000_000_000
 class Journal:
     """The record of one container, and who is told about it."""
 
-    def __init__(self, record: ContainerRecord, *, paths: ProjectPaths, boot_id: str, bus: Bus, log: Log) -> None:
+    def __init__(
+        self,
+        record: ContainerRecord,
+        *,
+        paths: ProjectPaths,
+        boot_id: str,
+        bus: Bus,
+        log: Log,
+        story: tuple[Event, ...] = (),
+    ) -> None:
+        """`story` goes with a change of `record` that is not saved yet."""
         self.record = record
+        self._story = list(story)
         self._paths = paths
         self._boot_id = boot_id
         self._bus = bus
@@ -38,8 +52,8 @@ class Journal:
 
     def created(self) -> None:
         """It is new."""
+        self._tell("create")
         self._save()
-        self.publish("create")
 
     def lives(self, life: Life) -> None:
         """The machine has moved on."""
@@ -53,6 +67,8 @@ class Journal:
     def began(self, run: Run) -> None:
         """It has a process."""
         check = self.record.policy.health
+        count = self.record.restart_count
+        self._tell("start", **({"restarts": str(count)} if count else {}))
         self._change(
             state=State.RUNNING,
             boot_id=self._boot_id,
@@ -67,12 +83,10 @@ class Journal:
             error="",
             health=records.Health() if check else None,
         )
-        count = self.record.restart_count
-        self.publish("start", **({"restarts": str(count)} if count else {}))
 
     def adopted(self, run: Run) -> None:
         """It has a process that a supervisor before this one has started, and perhaps not lived to write down."""
-        if self.record.pid != run.child.pid:
+        if (self.record.pid, self.record.start_time) != (run.child.pid, run.child.start_time):
             self.began(run)
 
     def could_not_begin(self, error: errors.PycomposeError) -> None:
@@ -96,17 +110,17 @@ class Journal:
             oom_killed=end.oom_killed,
         )
         code = "unknown" if end.exit_code is None else str(end.exit_code)
-        self.publish("die", exitCode=code, execDuration=str(run.age_ns() // _NS))
+        self._tell("die", exitCode=code, execDuration=str(run.age_ns() // _NS))
         if life.after is After.RELAUNCH or (life.after is After.REST and life.manually_stopped):
-            self.publish("stop")
+            self._tell("stop")
 
     def out_of_memory(self, run: Run, kills: int) -> None:
         """The kernel has killed processes of this run, so many by now."""
         new = self.record.earlier_oom_kills + kills - self.record.oom_kills
         if new <= 0:
             return
+        self._tell("oom")
         self._change(oom_kills=self.record.oom_kills + new)
-        self.publish("oom")
         run.pump.notice(f"a process was killed: out of memory{self._memory_limit()}")
 
     def _memory_limit(self) -> str:
@@ -118,8 +132,11 @@ class Journal:
         self._change(state=State.REMOVING)
 
     def removed(self) -> None:
-        """It is gone, and its record with it."""
-        self.publish("destroy")
+        """It goes, and its record as the last of it. Raises OSError."""
+        story = (happened(self.record, "destroy"),)
+        self._write(story)
+        records.put_away(self._paths, self.record.spec.name)
+        self._publish(story)
 
     # ---- its health ---------------------------------------------------------------------------------------------
 
@@ -128,9 +145,9 @@ class Journal:
         known = self.record.health or records.Health()
         kept = (*known.log, probed.result)[-_KEPT_PROBES:] if probed.counted else known.log
         health = records.Health(probed.health.status, probed.health.failing_streak, kept)
-        self._change(health=health)
         if probed.health.status is not before.status:
-            self.publish(f"health_status: {probed.health.status.value}")
+            self._tell(f"health_status: {probed.health.status.value}")
+        self._change(health=health)
 
     @property
     def health(self) -> Health:
@@ -143,20 +160,40 @@ class Journal:
     # ---- writing ------------------------------------------------------------------------------------------------
 
     def publish(self, action: str, **attributes: str) -> None:
-        """Tell that something happened."""
-        self._bus.publish(self.record, action, **attributes)
+        """Tell that something happened which changes nothing in the record."""
+        self._bus.publish(happened(self.record, action, **attributes))
+
+    def _tell(self, action: str, **attributes: str) -> None:
+        """Something happened; it is published with the change that follows."""
+        self._story.append(happened(self.record, action, **attributes))
 
     def _change(self, **fields: object) -> None:
         changed = replace(self.record, **fields)  # type: ignore[arg-type]  # names and types are those of the callers above
-        if changed != self.record:
+        if changed != self.record or self._story:
             self.record = changed
             self._save()
 
     def _save(self) -> None:
+        story, self._story = tuple(self._story), []
+        self._write(story)
+        self._publish(story)
+
+    def _write(self, story: tuple[Event, ...]) -> None:
+        self.record = replace(self.record, story=story, story_at=self._bus.position())
         try:
             records.save(self._paths, self.record)
         except OSError as error:  # supervision goes on; what is on disk is older than the truth, and checked by readers
             self._log.error("cannot save record", why=str(error))
+
+    def _publish(self, story: tuple[Event, ...]) -> None:
+        for event in story:
+            self._bus.publish(event)
+
+
+def happened(record: ContainerRecord, action: str, **attributes: str) -> Event:
+    """An event of this container, now."""
+    named = {"name": record.spec.name, **attributes}
+    return Event(time.time_ns(), action, record.id, record.spec.service, tuple(named.items()))
 
 
 def _size(size: int) -> str:

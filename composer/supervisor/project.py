@@ -28,8 +28,9 @@ from composer.spec.fingerprint import fingerprint
 from composer.spec.policy import Policy
 from composer.spec.rootfs import Archive
 from composer.spec.volume import Volume
-from composer.store import atomic
+from composer.store import atomic, records
 from composer.store import volumes as volume_store
+from composer.store.events import Event
 from composer.store.observe import missing, observed_container
 from composer.store.paths import Paths
 from composer.store.records import ContainerRecord
@@ -179,10 +180,12 @@ class Project:
         keeper.journal.created()
         return keeper
 
-    async def keep(self, record: ContainerRecord, outcome: Outcome, *, run: Run | None = None) -> Keeper:
-        """Begin to look after a container, with a life and a run that may be there already."""
+    async def keep(
+        self, record: ContainerRecord, outcome: Outcome, *, run: Run | None = None, story: tuple[Event, ...] = ()
+    ) -> Keeper:
+        """Begin to look after a container, with a life, a run, and events to tell that may be there already."""
         log = self.log.bind(container=record.spec.name)
-        journal = Journal(record, paths=self.paths, boot_id=self.boot_id, bus=self.bus, log=log)
+        journal = Journal(record, paths=self.paths, boot_id=self.boot_id, bus=self.bus, log=log, story=story)
         keeper = Keeper(
             journal,
             link=self.link,
@@ -234,14 +237,21 @@ class Project:
     async def _remove(self, keeper: Keeper, anonymous: Anonymous) -> None:
         keeper.journal.removing()
         self._scopes.pop(keeper.name).cancel()
-        places = self.paths.bundle(keeper.name), self.paths.state(keeper.name)
         try:
-            await anyio.to_thread.run_sync(runtime_container.remove, *places)  # a large layer takes a while
+            # a large layer takes a while
+            await anyio.to_thread.run_sync(runtime_container.remove, self.paths.bundle(keeper.name))
+            self._put_away(keeper)
             await anyio.to_thread.run_sync(lambda: volumes.let_go(self._all_paths, keeper.record, fate=anonymous))
-            keeper.journal.removed()
         finally:
             del self.keepers[keeper.name]
             self.changes.tell()
+
+    def _put_away(self, keeper: Keeper) -> None:
+        try:
+            keeper.journal.removed()
+        except OSError as error:
+            raise errors.HostError(f"cannot remove container {keeper.name}: {error}") from error
+        records.clear_away(self.paths)
 
     async def clear_cgroups(self) -> None:
         """End what no record tells of: a foreground `run` that was killed as soon as it had started. Raises HostError.

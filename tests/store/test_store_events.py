@@ -66,6 +66,33 @@ def test_a_line_cut_by_a_crash_is_left_out(tmp_path: Path) -> None:
     assert list(events.read(str(path))) == [at(1), at(3)]
 
 
+def test_what_comes_after_a_line_cut_by_a_crash_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    append(path, 1, 2)
+    os.truncate(path, path.stat().st_size - 5)
+    append(path, 3)
+    assert list(events.read(str(path))) == [at(1), at(3)]
+
+
+@pytest.mark.root
+def test_what_found_no_room_is_written_before_the_next(small_disk: Path) -> None:
+    path = small_disk / "events.jsonl"
+    log = EventLog(str(path))
+    filler = small_disk / "filler"
+    with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:  # noqa: PT012 - as below
+        while True:
+            file.write(b"x" * 4096)
+    written = 0
+    with pytest.raises(OSError, match="No space left"):  # noqa: PT012 - which of them is the last is up to the disk
+        while True:
+            written += 1
+            log.append(at(written))
+    filler.unlink()
+    log.append(at(written + 1))
+    log.close()
+    assert list(events.read(str(path))) == [at(number) for number in range(1, written + 2)]
+
+
 def test_nothing_there_is_no_event(tmp_path: Path) -> None:
     assert list(events.read(str(tmp_path / "events.jsonl"))) == []
 
