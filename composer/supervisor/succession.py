@@ -11,12 +11,12 @@ killed              end of file on its socket
 
 from __future__ import annotations
 
-import fcntl
 import os
+from dataclasses import replace
 
 from composer.control.starting import SupervisorConfig, supervisor_command
 from composer.runtime.launcher import spawn
-from composer.runtime.launcher.process import Config
+from composer.runtime.launcher.config import Config
 from composer.store.paths import Paths
 
 
@@ -25,15 +25,7 @@ def become_launcher(config: SupervisorConfig) -> None:
     places = Paths(run=config.run, root=config.root).project(config.project)
     if not os.path.exists(places.launcher_socket):
         return  # it has tidied up after itself
-    lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    if spawn.answers(places.launcher_socket):
-        return
-    os.unlink(places.launcher_socket)
-    # The launcher writes one byte to `ready_fd` and closes it when it can be reached: exactly until then nobody else
-    # may start one. A byte in the lock file does no harm.
-    launcher = Config(config.project, places.launcher_socket, supervisor_command(config), ready_fd=lock)
-    spawn.become(launcher)
+    launcher = Config(config.project, places.launcher_socket, supervisor_command(config))
+    lock = spawn.claim(launcher)
+    if lock is not None:
+        spawn.become(replace(launcher, ready_fd=lock))

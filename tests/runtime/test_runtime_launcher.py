@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
@@ -65,7 +66,10 @@ class Desk:
         self.connect()
 
     def ensure(self, *supervisor: str) -> None:
-        spawn.ensure(self.machine.where.project, socket_path=self.socket, log_path=self.log, supervisor=supervisor)
+        """Under the project's lock: the holder may be about to start one as well."""
+        with open(f"{os.path.dirname(self.socket)}/lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            spawn.ensure(self.machine.where.project, socket_path=self.socket, log_path=self.log, supervisor=supervisor)
 
     def connect(self) -> None:
         self.sock = client.connect(self.socket)

@@ -23,6 +23,7 @@ from composer.runtime.launcher.protocol import Hello
 from composer.spec.desired import Condition, Dependency
 from composer.spec.policy import Policy, RestartCondition, RestartPolicy
 from composer.store import observe, records
+from composer.supervisor.journal import happened
 from composer.supervisor.main import LASTED
 from tests.supervisor.projects import FOREVER, SECOND, Shop, probe, wait_pid_gone
 
@@ -137,6 +138,30 @@ def test_both_killed_the_next_command_adopts(shop: Shop) -> None:
     assert [event.action for event in shop.events()[events:]][-2:] == ["die", "stop"]
 
 
+def test_both_killed_and_nobody_comes_the_holder_starts_them_again(shop: Shop) -> None:
+    policy = Policy(restart=RestartPolicy(RestartCondition.ALWAYS))
+    shop.up(shop.service("web", policy=policy))
+    before = shop.record("web")
+    with created(shop.paths.project(shop.name).supervisor_socket):
+        kill_both(shop)
+    kill(before.pid)
+    shop.wait_event("web", "start", count=2)
+    assert shop.record("web").restart_count == 1
+
+
+@pytest.mark.parametrize("told", ["start", "no start"])
+def test_an_event_is_told_once_although_its_teller_was_killed(shop: Shop, told: str) -> None:
+    shop.up(shop.service("web"))
+    leave(shop)
+    path = Path(shop.paths.project(shop.name).events)
+    lines = path.read_bytes().splitlines(keepends=True)
+    if told == "no start":  # killed between the record and the event
+        path.write_bytes(b"".join(lines[:-1]))
+    shop.request(Ping())
+    assert path.read_bytes() == b"".join(lines)
+    assert [event.action for event in shop.events()] == ["create", "start"]
+
+
 @pytest.mark.parametrize("reaped", [True, False])
 def test_what_ended_while_nobody_was_there_has_its_status_once_it_is_reaped(shop: Shop, reaped: bool) -> None:
     """The holder had a pidfd (Linux 6.15); of a zombie that its new parent leaves alone nobody can know."""
@@ -182,6 +207,21 @@ def test_a_removal_cut_short_is_finished_by_the_next_supervisor(shop: Shop) -> N
     records.save(places, replace(shop.record("web"), state=State.REMOVING))
     shop.request(Ping())
     assert records.names(places) == [shop.container("other")]
+    assert [event.action for event in shop.events() if event.service == "web"][-1] == "destroy"
+
+
+def test_a_removal_is_told_although_nothing_of_the_container_is_left(shop: Shop) -> None:
+    shop.up(shop.service("other"), shop.service("web", "exit 0"))
+    shop.request(Wait(("web",)))
+    places = shop.paths.project(shop.name)
+    leave(shop)
+    record = shop.record("web")
+    gone = happened(record, "destroy")
+    records.save(places, replace(record, story=(gone,), story_at=os.path.getsize(places.events)))
+    records.put_away(places, record.spec.name)
+    shop.request(Ping())
+    assert shop.events()[-1] == gone
+    assert not os.path.exists(places.removed)
 
 
 def test_a_killed_launcher_is_succeeded_by_its_supervisor(shop: Shop) -> None:

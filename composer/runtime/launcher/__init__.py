@@ -6,7 +6,9 @@
     children   containers and joined processes: started, watched, reaped, told about
     holder     another process, which has copies of the descriptors that must outlive this one
     warden     keeps a supervisor running
-    process    the main program; `__main__` is its file
+    backoff    how long to wait before what has died is started again
+    diary      lines for a person
+    process    the main program; `__main__` is its file, `config` what it is told
     spawn      starts it, detached
     client     the other end of the socket, for the supervisor and for tests
 

@@ -9,7 +9,8 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../../.."))
 
-    from composer.runtime.launcher.process import Config, main
+    from composer.runtime.launcher.config import Config
+    from composer.runtime.launcher.process import main
     from composer.spec import codec
 
     main(codec.loads(Config, sys.argv[1]))

@@ -8,14 +8,16 @@
                                                 ◄──────────────────────────────── Ask
                                           Kept(name, note) [pidfd, streams] … ──►
                                           End ──────────────────────────────────► looks after them again
+                                                ◄──────────────────────────────── Rest, if it leaves of its own will
 
 What a pipe holds is gone when the last descriptor of it is closed, a terminal hangs up with its master, and an exit
 status can be asked for only by who has had a pidfd from before. So a container that ends while launcher and
-supervisor are both dead has its last words, and its status, here. It needs nobody's care: when it is killed itself,
-the launcher starts another one and hands everything over again.
+supervisor are both dead has its last words, and its status, here. And since it is what is left then, it starts a
+launcher again, with growing delays. When it is killed itself, the launcher starts another one and hands everything
+over again.
 
 The kernel would let a systemd unit keep descriptors (FDSTORE), but not every project is one. Beyond this module: what
-a note says (`children`).
+a note says (`children`), how a launcher is started (`spawn`).
 """
 
 from __future__ import annotations
@@ -24,12 +26,16 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import assert_never
 
 from composer.linux.prctl import set_name
 from composer.linux.process import close_range
-from composer.runtime.launcher import packets, protocol
+from composer.runtime.launcher import packets, protocol, spawn
+from composer.runtime.launcher.backoff import Backoff
+from composer.runtime.launcher.config import Config
+from composer.runtime.launcher.diary import say
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.runtime.launcher.packets import Connection
 from composer.spec import codec
@@ -55,7 +61,14 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Tell everything, then End."""
+    """Tell everything, then End. `config` is what to start a launcher with when this one has been killed."""
+
+    config: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The launcher leaves: hold on, and start no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +89,17 @@ class End:
     """That was all."""
 
 
-Request = Keep | Drop | Ask | Leave
-_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in (Keep, Drop, Ask, Leave)}
+Request = Keep | Drop | Ask | Rest | Leave
+_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in (Keep, Drop, Ask, Rest, Leave)}
 _ANSWERS: dict[str, type[Kept] | type[End]] = {cls.__name__: cls for cls in (Kept, End)}
 
 
 class Hold:
     """The launcher's end."""
 
-    def __init__(self, path: str, *, loop: Loop, log: Callable[[str], None]) -> None:
-        self._path = path
+    def __init__(self, config: Config, *, loop: Loop, log: Callable[[str], None]) -> None:
+        self._config = replace(config, ready_fd=-1)
+        self._path = config.holder_socket
         self._loop = loop
         self._log = log
         self._connection: Connection | None = None
@@ -101,7 +115,7 @@ class Hold:
         peer = _connect(self._path)
         if peer is not None:
             try:
-                found += _recall(peer)
+                found += _recall(peer, self._config)
             except (OSError, codec.DecodeError) as error:
                 self._log(f"cannot learn what was held: {error}")
                 peer.close()
@@ -121,8 +135,7 @@ class Hold:
         """Hold on without us; or, where there is nothing to hold, end."""
         if self._connection is None:
             return
-        if leave:
-            self._tell(Leave())
+        self._tell(Leave() if leave else Rest())
         if self._connection is not None:
             self._loop.unwatch(self._connection.sock.fileno())
             if leave:
@@ -153,7 +166,7 @@ class Hold:
                 listener.bind(self._path)
                 os.chmod(self._path, 0o600)
                 listener.listen(BACKLOG)
-                _spawn(listener)
+                _spawn(listener, self._config)
             return _connect(self._path)
         except OSError as error:
             self._log(f"cannot start the holder: {error}; streams of containers end with this process")
@@ -209,9 +222,9 @@ def _connect(path: str) -> socket.socket | None:
     return peer
 
 
-def _recall(peer: socket.socket) -> Iterator[tuple[Kept, tuple[int, ...]]]:
+def _recall(peer: socket.socket, config: Config) -> Iterator[tuple[Kept, tuple[int, ...]]]:
     peer.settimeout(PATIENCE)
-    packets.send(peer, protocol.encode(Ask()))
+    packets.send(peer, protocol.encode(Ask(codec.dumps(config))))
     while (packet := packets.receive(peer)) is not None:
         answer = protocol.decode(packet.data, _ANSWERS)
         if isinstance(answer, End):
@@ -220,7 +233,7 @@ def _recall(peer: socket.socket) -> Iterator[tuple[Kept, tuple[int, ...]]]:
     raise ConnectionError("it has ended meanwhile")
 
 
-def _spawn(listener: socket.socket) -> None:
+def _spawn(listener: socket.socket, config: Config) -> None:
     """Fork the holder, as nobody's child: it is to outlive us.
 
     What it must not have, our own listening socket for one, is closed before this returns.
@@ -232,7 +245,7 @@ def _spawn(listener: socket.socket) -> None:
             set_name("pycompose-hold")
             own = _keep_alone(listener)
             if os.fork() == 0:
-                _Holder(own).serve()
+                _Holder(own, config).serve()
         finally:  # a second launcher must not live on
             os._exit(0)
     os.waitpid(pid, 0)
@@ -251,11 +264,14 @@ def _keep_alone(listener: socket.socket) -> socket.socket:
 class _Holder:
     """The process."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, config: Config) -> None:
         self._listener = listener
+        self._config = config
         self._loop = Loop()
         self._held: dict[str, tuple[str, tuple[int, ...]]] = {}
         self._peers: set[Connection] = set()
+        self._is_resting = False
+        self._backoff = Backoff()
 
     def serve(self) -> None:
         self._listener.setblocking(False)
@@ -271,6 +287,7 @@ class _Holder:
         packets.prepare(sock)
         connection = Connection(sock)
         self._peers.add(connection)
+        self._backoff.began()
         self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
@@ -296,8 +313,23 @@ class _Holder:
         self._loop.unwatch(connection.sock.fileno())
         self._peers.discard(connection)
         connection.close()
-        if not self._peers and not self._held:
+        if self._peers:
+            return
+        if not self._held:
             self._loop.stop()  # nothing to hold, nobody to hold it for
+        elif not self._is_resting:
+            self._loop.call_later(self._backoff.next(), self._revive)
+
+    def _revive(self) -> None:
+        """Start a launcher, and look again later whether it has come."""
+        if self._peers:
+            return
+        say("the launcher has died: starting another one")
+        try:
+            spawn.revive(self._config)
+        except OSError as error:
+            say(f"cannot start a launcher: {error}")
+        self._loop.call_later(self._backoff.next(), self._revive)
 
     def _answer(self, request: Request, fds: tuple[int, ...], connection: Connection) -> None:
         match request:
@@ -306,12 +338,19 @@ class _Holder:
                 self._held[name] = note, fds
             case Drop(name):
                 self._close(name)
-            case Ask():
+            case Ask(config):
+                self._is_resting = False
+                if config:
+                    self._config = codec.loads(Config, config)
                 for name, (note, held) in self._held.items():
                     connection.send(protocol.encode(Kept(name, note)), held)
                 connection.send(protocol.encode(End()))
+            case Rest():
+                self._is_resting = True
             case Leave():
                 self._loop.stop()
+            case _:
+                assert_never(request)
 
     def _close(self, name: str) -> None:
         _, fds = self._held.pop(name, ("", ()))

@@ -11,8 +11,6 @@ import gc
 import os
 import signal
 import socket
-import time
-from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
@@ -21,7 +19,9 @@ from composer.linux.prctl import set_name
 from composer.runtime.cgroup import control, location
 from composer.runtime.launcher import packets, protocol
 from composer.runtime.launcher.children import Children, failed
+from composer.runtime.launcher.config import Config
 from composer.runtime.launcher.deposits import Deposits
+from composer.runtime.launcher.diary import say
 from composer.runtime.launcher.holder import Hold
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.runtime.launcher.packets import Connection
@@ -30,16 +30,6 @@ from composer.runtime.launcher.warden import Warden
 from composer.spec import codec
 
 BACKLOG = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What a launcher must know. Paths are absolute."""
-
-    project: str
-    socket: str
-    supervisor: tuple[str, ...] = ()  # its argv, to which a descriptor is added; () runs none
-    ready_fd: int = -1  # written to and closed once the socket listens
 
 
 def main(config: Config) -> None:
@@ -60,12 +50,11 @@ class Launcher:
         self._config = config
         self._loop = Loop()
         self._deposits = Deposits(self.log)
-        hold = Hold(f"{os.path.dirname(config.socket)}/holder.sock", loop=self._loop, log=self.log)
         self._children = Children(
             location.prepare(config.project),
             self._loop,
             everybody=self,
-            hold=hold,
+            hold=Hold(config, loop=self._loop, log=self.log),
             deposits=self._deposits.files,
         )
         self._peers: list[_Peer] = []
@@ -215,8 +204,7 @@ class Launcher:
 
     def log(self, text: str) -> None:
         """A line for a person: standard error is the launcher's log file."""
-        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n"
-        os.write(2, line.encode(errors="backslashreplace"))
+        say(text)
 
 
 class _Peer:

@@ -15,15 +15,18 @@ overwrite it (CVE-2019-5736).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from typing import NoReturn
 
 from composer.errors import HostError
 from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
 from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
-from composer.runtime.launcher.process import Config
+from composer.runtime.launcher.config import Config
 from composer.spec import codec
 
 MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
@@ -50,10 +53,12 @@ def ensure(project: str, *, socket_path: str, log_path: str, supervisor: tuple[s
     except FileNotFoundError:
         pass
     reader, writer = os.pipe2(os.O_CLOEXEC)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, LOG_MODE)
     try:
-        _spawn(Config(project, socket_path, supervisor, ready_fd=writer), log_path)
+        _spawn(Config(project, socket_path, supervisor, ready_fd=writer), log)
     finally:
         os.close(writer)
+        os.close(log)
     ready = os.read(reader, 1)
     os.close(reader)
     if not ready:
@@ -70,8 +75,40 @@ def answers(socket_path: str) -> bool:
     return True
 
 
-def _spawn(config: Config, log_path: str) -> None:
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, LOG_MODE)
+def revive(config: Config) -> None:
+    """Start a launcher in the place of one that was killed, unless somebody else does. Standard error is its log.
+
+    Raises OSError.
+    """
+    lock = claim(config)
+    if lock is not None:
+        try:
+            _spawn(replace(config, ready_fd=lock), log=2)
+        finally:
+            os.close(lock)
+
+
+def claim(config: Config) -> int | None:
+    """The right to become the launcher: the project's lock. None where there is one, or somebody else starts it.
+
+    The launcher writes one byte to `ready_fd` and closes it when it can be reached: exactly until then nobody else may
+    start one, so the lock is handed over as that. A byte in the lock file does no harm. Raises OSError.
+    """
+    lock = os.open(config.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    if answers(config.socket):
+        os.close(lock)
+        return None
+    with suppress(FileNotFoundError):
+        os.unlink(config.socket)
+    return lock
+
+
+def _spawn(config: Config, log: int) -> None:
     pid = os.fork()
     if pid == 0:
         try:
@@ -80,7 +117,6 @@ def _spawn(config: Config, log_path: str) -> None:
                 _execute(config, log)
         finally:
             os._exit(0)
-    os.close(log)
     os.waitpid(pid, 0)
 
 

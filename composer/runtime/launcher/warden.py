@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable
 
 from composer.linux.pidfd import pidfd_open
 from composer.linux.process import reset_signals
+from composer.runtime.launcher.backoff import Backoff
 from composer.runtime.launcher.loop import Loop
 
-FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0  # seconds
-RAN_LONG_ENOUGH = 10.0  # seconds: a supervisor that lasted so long begins with the first delay again
 NOT_EXECUTED = 127
 
 
@@ -46,8 +44,7 @@ class Warden:
         self._connect = connect
         self._log = log
         self._done = done
-        self._delay = FIRST_DELAY
-        self._started = 0.0
+        self._backoff = Backoff()
 
     def start(self) -> None:
         """Start a supervisor."""
@@ -56,7 +53,7 @@ class Warden:
         if pid == 0:
             self._execute(theirs.fileno())
         theirs.close()
-        self._started = time.monotonic()
+        self._backoff.began()
         pidfd = pidfd_open(pid)
         self._loop.watch(pidfd, lambda: self._bury(pid, pidfd))
         self._connect(ours)
@@ -76,9 +73,6 @@ class Warden:
         if status == 0:
             self._done()
             return
-        if time.monotonic() - self._started >= RAN_LONG_ENOUGH:
-            self._delay = FIRST_DELAY
-        code = os.waitstatus_to_exitcode(status)
-        self._log(f"supervisor {pid} ended with {code}; the next one starts in {self._delay:.1f} s")
-        self._loop.call_later(self._delay, self.start)
-        self._delay = min(self._delay * 2, LONGEST_DELAY)
+        code, delay = os.waitstatus_to_exitcode(status), self._backoff.next()
+        self._log(f"supervisor {pid} ended with {code}; the next one starts in {delay:.1f} s")
+        self._loop.call_later(delay, self.start)
