@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,23 +26,43 @@ def main() -> int:
         drawn = services.draw(random := Random(given.seed))
         print(*drawn, *script.draw(random, drawn), sep="\n")
         return 0
+    seeds = range(given.seed, given.seed + given.rounds)
+    if given.jobs > 1:
+        return _side_by_side(seeds, given.jobs)
+    return _play_all(seeds[:: given.stride], seconds=given.seconds, goes_on=given.go_on)
+
+
+def _side_by_side(seeds: range, jobs: int) -> int:
+    """Share the rounds among several processes: most of a round is waiting."""
+    own = [sys.executable, "-m", "tests.chaos", *sys.argv[1:], "--jobs", "1", "--stride", str(jobs)]
+    shares = [("--seed", str(share[0]), "--rounds", str(len(seeds) - first)) for first, share in _shares(seeds, jobs)]
+    players = [subprocess.Popen([*own, *share]) for share in shares]
+    return max(player.wait() for player in players)
+
+
+def _shares(seeds: range, jobs: int) -> list[tuple[int, range]]:
+    return [(first, share) for first in range(jobs) if (share := seeds[first::jobs])]
+
+
+def _play_all(seeds: range, *, seconds: float, goes_on: bool) -> int:
     host.isolate()
     reaper = Reaper()
     base = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
     rootfs = services.make_rootfs(base / "rootfs")
     began = time.monotonic()
     failed = 0
-    for number in range(given.rounds):
-        if given.seconds and time.monotonic() - began > given.seconds:
-            print(f"chaos: time is up after {number} rounds")
+    for number, seed in enumerate(seeds):
+        if seconds and time.monotonic() - began > seconds:
+            print(f"chaos: time is up: {len(seeds) - number} rounds are not played", flush=True)
             break
-        seed = given.seed + number
         stage = play(seed, base / str(seed), rootfs=rootfs, reaper=reaper)
         _tell(stage, seed)
         failed += bool(stage.problems)
-        if failed and not given.go_on:
+        if failed and not goes_on:
             break
     reaper.stop()
+    if not failed:
+        shutil.rmtree(base)
     return 1 if failed else 0
 
 
@@ -50,6 +72,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the first round; the next ones count up")
     parser.add_argument("--seconds", type=float, default=0, help="begin no round after so many")
     parser.add_argument("--go-on", action="store_true", help="do not end after a failed round")
+    parser.add_argument("--jobs", type=int, default=1, help="so many rounds side by side")
+    parser.add_argument("--stride", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--show", action="store_true", help="print what a seed stands for and do nothing")
     return parser.parse_args()
 

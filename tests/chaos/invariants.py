@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
 _STREAMS = {"out": STDOUT, "err": STDERR}
+_LINE = re.compile(r"(\d+) (out|err) (\d+)")
 KILLED = {"125", "137", "143", "unknown"}  # exit codes of runs that may not have come to write their first word
 
 
@@ -153,7 +155,10 @@ def _lines(stage: Stage, record: ContainerRecord) -> Iterator[str]:
     logged: dict[tuple[int, int], list[int]] = defaultdict(list)
     for lines in reader.read(log) if os.path.isdir(log) else ():
         for line in [] if lines.notice else lines.data.decode().splitlines():
-            run_number, suffix, number = line.split()
+            if (found := _LINE.fullmatch(line)) is None:
+                yield f"{record.spec.name}: {line!r} is no line that anybody wrote"
+                continue
+            run_number, suffix, number = found.groups()
             logged[int(run_number), _STREAMS[suffix]].append(int(number))
             if _STREAMS[suffix] != lines.stream:
                 yield f"{record.spec.name}: {line!r} is in stream {lines.stream}"

@@ -127,9 +127,17 @@ class Stage:
 
     def _hurt(self, victim: Victim, number: signal.Signals) -> list[int]:
         pids = self._victims(victim)
+        if number is signal.SIGKILL and self._are_all(pids):
+            self.note(f"{victim.value} {pids} is spared: with it everything that holds the pipes would be gone at once")
+            return []
         host.send(pids, number)
         self.note(f"{number.name} to {victim.value} {pids}")
         return pids
+
+    def _are_all(self, pids: list[int]) -> bool:
+        """Whether none would be left of those that may be killed in any order, though not all in one moment."""
+        alive = {pid for kind in host.KINDS for pid in host.find(kind, self.paths.run)}
+        return bool(alive) and alive <= set(pids)
 
     def _victims(self, victim: Victim) -> list[int]:
         if victim is Victim.COMMAND:
