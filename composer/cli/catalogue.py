@@ -32,6 +32,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "scale": "Change how many containers a service has",
         "rm": "Remove stopped containers",
     },
+    "Move files": {
+        "cp": "Copy files between a container and this host",
+        "export": "Write a container's file system as a tar archive",
+        "commit": "Keep a container's file system, to be the rootfs of a service",
+    },
     "Volumes": {
         "volume": "List, inspect, create and remove volumes of this host",
     },
