@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from composer.model.cron import Cron
 from composer.model.part import Part
 from composer.model.scalars import Boolean, Text
 from composer.model.service import Service
@@ -24,9 +25,9 @@ class MissedFires(StrEnum):
 
 
 class Schedule(Part):
-    """When a job is due, as cron(8) writes it. Not checked further: nothing runs by it."""
+    """When a job is due."""
 
-    cron: Text
+    cron: Cron
     timezone: Text | None = None
     concurrency: Concurrency | None = None
     missed_fires: MissedFires | None = None

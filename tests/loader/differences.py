@@ -99,6 +99,7 @@ REFUSED = (
     Refused("ports that are none", r"is not a port$"),
     Refused("a project without services", r"the project has no services"),
     Refused("an empty name of a project", r"<name> found the text \"\""),
+    Refused("a schedule of a job that is none", r"is not a schedule|cannot be the (minute|hour|day|month)"),
     Refused("a relative `working_dir`", r"<[^>]*working_dir>"),
 )
 
