@@ -15,18 +15,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from composer.cli.invocation import Invocation
 from composer.errors import FileNotFound, NoSuchThing
-from composer.loader.discover import STDIN, discover, project_name
+from composer.loader.discover import discover, project_name
 from composer.loader.nearest import nearest
-from composer.loader.problems import Problems
-from composer.loader.request import LoadRequest
+from composer.loader.problems import Fatal, Problems
+from composer.loader.request import STDIN, LoadRequest
 from composer.store.paths import ProjectPaths
 
 _NAME_LINE = re.compile(rb"^name:[ \t]*([\"']?)([^\s\"'#]+)\1[ \t]*(?:#.*)?\r?$", re.M)
-_DOTENV_NAME = re.compile(r"^(?:export\s+)?COMPOSE_PROJECT_NAME=[\"']?([^\s\"'#]+)", re.M)
 
 
 def load_request(call: Invocation) -> LoadRequest:
@@ -46,7 +45,7 @@ def load_request(call: Invocation) -> LoadRequest:
 def name_of_project(call: Invocation) -> str:
     """The project meant. Raises PycomposeError: no file and no name is given."""
     request = load_request(call)
-    environment = {**_from_dotenv(call), **call.environment}
+    environment = _with_env_files(request)
     if request.project_name or environment.get("COMPOSE_PROJECT_NAME"):
         return project_name(request, environment=environment, in_file=None, directory=call.cwd)
     try:
@@ -54,10 +53,11 @@ def name_of_project(call: Invocation) -> str:
     except FileNotFound as error:
         raise _or_name_one(error, call) from None
     _refuse_missing(found.files, call)
+    environment = _with_env_files(request, directory=found.directory)
     in_file = next(filter(None, map(_name_in_file, reversed(found.files))), None)
     if in_file is not None and "$" in in_file:
         in_file = _interpolated_name(request)
-    name = project_name(request, environment={}, in_file=in_file, directory=found.directory)
+    name = project_name(request, environment=environment, in_file=in_file, directory=found.directory)
     recorded = [project for project in projects(call) if _files(call, project) == found.files]
     return recorded[0] if recorded and name not in recorded else name
 
@@ -129,17 +129,27 @@ def _files(call: Invocation, project: str) -> tuple[str, ...]:
     return config_files(call.paths.project(project))
 
 
-def _from_dotenv(call: Invocation) -> dict[str, str]:
-    named = call.arguments.texts("env-file") or (".env",)
-    for path in reversed(named):
-        try:
-            with open(os.path.join(call.cwd, path), encoding="utf-8", errors="surrogateescape") as file:
-                found = _DOTENV_NAME.search(file.read())
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            continue
-        if found:
-            return {"COMPOSE_PROJECT_NAME": found[1]}
-    return {}
+def _with_env_files(request: LoadRequest, *, directory: str | None = None) -> Mapping[str, str]:
+    """The process environment and what `.env` files add to it, those beside the Compose files where they are known.
+
+    The reader of these files is not imported where there is none, as everywhere most of the time.
+    """
+    places = (request.directory, directory or request.directory)
+    named = request.env_files or request.environment.get("COMPOSE_ENV_FILES")
+    if not named and not any(os.path.exists(f"{place}/.env") for place in places):
+        return request.environment
+    from composer.loader.environment import interpolation_environment, with_project_env
+    from composer.loader.files import Files
+    from composer.loader.origin import refusal
+
+    files, problems = Files(request.cwd), Problems()
+    try:
+        environment = interpolation_environment(request, files=files, problems=problems)
+        if directory is None:
+            return environment
+        return with_project_env(request, environment, directory=directory, files=files, problems=problems)
+    except Fatal as fatal:
+        raise refusal((fatal.problem,), files=files) from None
 
 
 def _name_in_file(path: str) -> str | None:

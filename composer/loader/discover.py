@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from composer.errors import FileNotFound, UsageError
 from composer.loader.codes import Code
 from composer.loader.problems import Place, Problems
-from composer.loader.request import LoadRequest
+from composer.loader.request import STDIN, LoadRequest
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -19,7 +19,6 @@ OVERRIDES = (
     "docker-compose.override.yml",
     "docker-compose.override.yaml",
 )
-STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def discover(request: LoadRequest, *, environment: Mapping[str, str], problems: 
     if not files:
         files = _nearest(request, problems)
     paths = tuple(file if file == STDIN else _absolute(request.cwd, file) for file in files)
-    return Found(paths, _directory(request, first=paths[0]))
+    return Found(paths, replace(request, files=paths).directory)
 
 
 def _from_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -72,12 +71,6 @@ def _warn_of_several(present: list[str], problems: Problems) -> None:
 
 def _absolute(cwd: str, path: str) -> str:
     return os.path.normpath(os.path.join(cwd, path))
-
-
-def _directory(request: LoadRequest, *, first: str) -> str:
-    if request.project_directory:
-        return _absolute(request.cwd, request.project_directory)
-    return os.path.normpath(request.cwd) if first == STDIN else os.path.dirname(first)
 
 
 # ---- the project's name -----------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ _TRUE = frozenset(("1", "true", "yes", "on", "y", "t"))
 
 
 def interpolation_environment(request: LoadRequest, *, files: Files, problems: Problems) -> dict[str, str]:
-    """Before the project's directory is known: `--env-file`, else COMPOSE_ENV_FILES, else `.env` beside the person."""
+    """Before files are looked for: `--env-file`, else COMPOSE_ENV_FILES, else `.env` beside the first `-f`, or here."""
     named = _named(request)
-    paths = tuple(os.path.join(request.cwd, path) for path in named) if named else _default(request, request.cwd)
+    paths = tuple(os.path.join(request.cwd, path) for path in named) if named else _default(request, request.directory)
     values = read_env_files(paths, outer=request.environment, files=files, problems=problems)
     return {**values, **request.environment}
 
@@ -24,8 +24,8 @@ def interpolation_environment(request: LoadRequest, *, files: Files, problems: P
 def with_project_env(
     request: LoadRequest, environment: Mapping[str, str], *, directory: str, files: Files, problems: Problems
 ) -> dict[str, str]:
-    """Gaps are filled from the `.env` of the project's directory, unless files were named or it is the person's."""
-    if _named(request) or os.path.normpath(request.cwd) == directory:
+    """Gaps are filled from the `.env` of the project's directory, unless files were named or it has been read."""
+    if _named(request) or request.directory == directory:
         return dict(environment)
     values = read_env_files(_default(request, directory), outer=environment, files=files, problems=problems)
     return {**values, **environment}

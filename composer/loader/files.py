@@ -8,8 +8,8 @@ from typing import TextIO
 
 from composer.errors import FileNotFound, HostError
 from composer.loader.codes import Code
-from composer.loader.discover import STDIN
 from composer.loader.problems import Fatal, Place, Problem
+from composer.loader.request import STDIN
 
 MAX_BYTES = 16 * 1024 * 1024
 

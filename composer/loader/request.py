@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +13,8 @@ if TYPE_CHECKING:  # who only wants to know which files and what name there is s
     from composer.loader.origin import Origin
     from composer.model.project import Project
 
+STDIN = "-"  # a file of this name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRequest:
@@ -19,7 +22,7 @@ class LoadRequest:
 
     cwd: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[str, ...] = ()  # empty: COMPOSE_FILE, else discovered; "-" is stdin
+    files: tuple[str, ...] = ()  # empty: COMPOSE_FILE, else discovered; "-" is standard input
     project_name: str | None = None
     project_directory: str | None = None
     env_files: tuple[str, ...] = ()
@@ -32,6 +35,14 @@ class LoadRequest:
     resolve_paths: bool = True  # make paths absolute
     resolve_environment: bool = True  # read env_file, and take names without a value from the environment
     consistency: bool = True  # check what services say about each other and about definitions
+
+    @property
+    def directory(self) -> str:
+        """The project's directory as the words say it, where they do; otherwise the person's."""
+        if self.project_directory:
+            return os.path.normpath(os.path.join(self.cwd, self.project_directory))
+        first = next((path for path in self.files if path != STDIN), None)
+        return os.path.normpath(os.path.join(self.cwd, os.path.dirname(first or "")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,11 @@ _PATH = Path(sysconfig.get_path("scripts"), "docker-compose")
 
 
 def run(
-    directory: Path, *options: str, config: tuple[str, ...] = (), environment: Mapping[str, str] = ENVIRONMENT
+    directory: Path,
+    *options: str,
+    config: tuple[str, ...] = (),
+    environment: Mapping[str, str] = ENVIRONMENT,
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """`docker-compose OPTIONS config CONFIG` in `directory`, with this environment and no other."""
     return subprocess.run(
@@ -60,16 +64,20 @@ def run(
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         check=False,
         timeout=60,
     )
 
 
 def ask(
-    directory: Path, *options: str, config: tuple[str, ...] = (), environment: Mapping[str, str] = ENVIRONMENT
+    directory: Path,
+    *options: str,
+    config: tuple[str, ...] = (),
+    environment: Mapping[str, str] = ENVIRONMENT,
+    stdin: str = "",
 ) -> Answer:
-    done = run(directory, *options, config=("--format", "json", *config), environment=environment)
+    done = run(directory, *options, config=("--format", "json", *config), environment=environment, stdin=stdin)
     return Answer(json.loads(done.stdout) if done.returncode == 0 else None, done.stderr)
 
 

@@ -14,6 +14,7 @@ from shutil import copytree
 from typing import TypeAlias
 
 import pytest
+import yaml
 
 from tests.loader import oracle
 from tests.loader.comparing import compared, differences, without_extensions
@@ -202,12 +203,39 @@ def test_variables_are_the_same(shop: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("option", ["--no-path-resolution", "--no-env-resolution", "--no-consistency"])
+@pytest.mark.parametrize(
+    "option", ["--no-path-resolution", "--no-env-resolution", "--no-consistency", "--no-normalize"]
+)
 def test_what_is_not_done_is_not_done_alike(shop: Path, option: str) -> None:
+    if option == "--no-normalize":  # docker compose then does not know the default network
+        (shop / "compose.yaml").write_text(SHOP.replace("[net, default]", "[net]"))
     theirs = oracle.ask(shop, config=(option,)).project
     own = json.loads(_ours(shop, option, "--format", "json"))
     found = compared(without_extensions(own), without_extensions(theirs))
     assert [f"{path}: {mine!r} {other!r}" for path, mine, other in found if not written(path, mine, other)] == []
+
+
+@pytest.mark.parametrize("option", ["--lock-image-digests", "--resolve-image-digests"])
+def test_pinned_images_stay_so(tmp_path: Path, option: str) -> None:
+    digest = "sha256:0ed5d5928d4737458944eb604cc8509e245c3e19d02ad83935398bc4b991aac7"
+    services = {"web": {"image": f"example/web:1@{digest}"}, "db": {"image": f"db@{digest}"}}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": services}))
+    theirs = yaml.safe_load(oracle.run(tmp_path, config=(option,)).stdout)["services"]
+    own = yaml.safe_load(_ours(tmp_path, option))["services"]
+    assert {name: it["image"] for name, it in own.items()} == {name: it["image"] for name, it in services.items()}
+    assert own.keys() == theirs.keys()
+    assert all(digest in it["image"] for it in theirs.values())  # which writes the registry as well
+
+
+def test_images_that_are_not_pinned_are_told(shop: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        _ours(shop, "--lock-image-digests")
+    assert "cannot pin the image web:1.2 of web to a digest: no registry is asked" in refused.value.stderr
+
+
+def test_yaml_is_what_docker_compose_writes(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("name: x\nservices: {web: {image: a, command: [b]}, db: {image: c}}\n")
+    assert yaml.safe_load(_ours(tmp_path)) == yaml.safe_load(oracle.run(tmp_path).stdout)
 
 
 def test_no_interpolate_prints_the_same_project(shop: Path) -> None:

@@ -186,7 +186,21 @@ def _reduced(tree: Tree, services: tuple[str, ...]) -> Tree:
 def _formatted(call: Invocation, tree: Tree) -> str:
     if call.arguments.text("format") == "json":
         return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=1000)
+    return yaml.safe_dump(_without_what_says_nothing(tree), sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _without_what_says_nothing(tree: Tree) -> Tree:
+    """The JSON of docker compose has these keys always, its YAML only where they say something."""
+    empty = {"services": ("command", "entrypoint"), "networks": ("ipam",)}
+    parts = {
+        kind: {
+            name: {key: it for key, it in (part or {}).items() if it or key not in keys}
+            for name, part in tree[kind].items()
+        }
+        for kind, keys in empty.items()
+        if kind in tree
+    }
+    return {**tree, **parts}
 
 
 def _lines(words: Iterable[str]) -> str:
