@@ -11,8 +11,7 @@ import pytest
 
 from composer.control.client import Client
 from composer.control.messages import Ping, Pong
-from composer.runtime.launcher import client as launcher
-from composer.runtime.launcher.protocol import Hello
+from tests.chaos import host
 from tests.conftest import Pycompose
 from tests.supervisor.projects import wait_pid_gone
 
@@ -190,20 +189,27 @@ def test_a_secret_outlives_the_supervisor(granted: Pycompose) -> None:
     assert granted("exec", "-T", "web", "cat", "/run/secrets/secret-token").stdout == SECRET
 
 
-def kill_launcher(granted: Pycompose) -> None:
-    with launcher.connect(granted.paths.project("shop").launcher_socket) as peer:
-        received = launcher.receive(peer)
-    assert received is not None
-    assert isinstance(received.message, Hello)
-    os.kill(received.message.pid, signal.SIGKILL)
-    wait_pid_gone(received.message.pid)
+def kill_ours(granted: Pycompose, *kinds: str) -> None:
+    """Kill processes of ours, all at once: none is to start another."""
+    pids = [pid for kind in kinds for pid in host.find(kind, granted.paths.run)]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        host.send(pids, number)
+    for pid in pids:
+        wait_pid_gone(pid)
 
 
-def test_a_secret_goes_with_the_launcher_and_up_hands_it_over_again(granted: Pycompose) -> None:
+def test_a_secret_outlives_launcher_and_supervisor(granted: Pycompose) -> None:
+    granted("up", "-d")
+    del granted.environment["TOKEN"]
+    kill_ours(granted, "supervisor", "launcher")
+    granted("restart", "-t", "0")
+    assert granted("exec", "-T", "web", "cat", "/run/secrets/secret-token").stdout == SECRET
+
+
+def test_a_secret_goes_with_all_our_processes_and_up_hands_it_over_again(granted: Pycompose) -> None:
     granted("up", "-d")
     token = granted.environment.pop("TOKEN")
-    kill_supervisor(granted)
-    kill_launcher(granted)
+    kill_ours(granted, "supervisor", "launcher", "holder")
     assert granted("exec", "-T", "web", "cat", "/run/secrets/secret-token").stdout == SECRET  # it runs on
     refused = granted("restart", "-t", "0", check=False)
     assert "cannot have the secret token" in refused.stderr

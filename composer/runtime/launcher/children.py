@@ -30,7 +30,7 @@ from composer.runtime.exits import ExitRecord
 from composer.runtime.join import JoinedProcess, StartingProcess, Target
 from composer.runtime.launch import Launch
 from composer.runtime.launcher import protocol
-from composer.runtime.launcher.holder import Hold
+from composer.runtime.launcher.holder import Hold, Kept
 from composer.runtime.launcher.loop import Loop
 from composer.runtime.launcher.packets import close_all
 from composer.runtime.launcher.protocol import Exited, Message, RunningContainer
@@ -97,16 +97,14 @@ class Children:
 
     # What an earlier launcher has left
 
-    def recall(self) -> None:
-        """Look after everything that is held already."""
-        for kept, fds in self.hold.open(self._hold_all):
-            try:
-                self._recall(codec.loads(_Note, kept.note), fds)
-            except (codec.DecodeError, PycomposeError) as error:
-                self.everybody.log(f"cannot look after container {kept.name} again: {error}")
-                self.hold.drop(kept.name)
-                close_all(fds)
-        self.bury_ended()  # no Hello is to call them running
+    def recall(self, kept: Kept, fds: tuple[int, ...]) -> None:
+        """Look after a container again. `fds` are ours."""
+        try:
+            self._recall(codec.loads(_Note, kept.note), fds)
+        except (codec.DecodeError, PycomposeError) as error:
+            self.everybody.log(f"cannot look after container {kept.name} again: {error}")
+            self.hold.drop(kept.name)
+            close_all(fds)
 
     def _recall(self, note: _Note, fds: tuple[int, ...]) -> None:
         pidfd, *streams = fds
@@ -121,7 +119,8 @@ class Children:
         )
         self._watch(_Container(read_launch(note.launch_path), started, ours=False))
 
-    def _hold_all(self) -> None:
+    def hold_all(self) -> None:
+        """Give all to another holder."""
         for starting in self.starting.values():
             self._hold(starting.launch, starting.started)
         for one in self.containers.values():

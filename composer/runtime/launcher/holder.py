@@ -46,10 +46,14 @@ BACKLOG = 4
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Hold these descriptors; what was held under the name is closed."""
+    """Hold these descriptors; what was held under the name is closed.
+
+    One that does not bind is no reason to live on, or to start a launcher, where nothing else is held.
+    """
 
     name: str
     note: str
+    binds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +127,9 @@ class Hold:
         self._follow(peer or self._start())
         return found
 
-    def keep(self, name: str, note: str, fds: tuple[int, ...]) -> None:
+    def keep(self, name: str, note: str, fds: tuple[int, ...], *, binds: bool = True) -> None:
         """Have copies of descriptors held."""
-        self._tell(Keep(name, note), fds)
+        self._tell(Keep(name, note, binds), fds)
 
     def drop(self, name: str) -> None:
         """They need not be held any more."""
@@ -268,7 +272,7 @@ class _Holder:
         self._listener = listener
         self._config = config
         self._loop = Loop()
-        self._held: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self._held: dict[str, tuple[Keep, tuple[int, ...]]] = {}
         self._peers: set[Connection] = set()
         self._is_resting = False
         self._backoff = Backoff()
@@ -315,7 +319,7 @@ class _Holder:
         connection.close()
         if self._peers:
             return
-        if not self._held:
+        if not any(keep.binds for keep, _ in self._held.values()):
             self._loop.stop()  # nothing to hold, nobody to hold it for
         elif not self._is_resting:
             self._loop.call_later(self._backoff.next(), self._revive)
@@ -333,17 +337,17 @@ class _Holder:
 
     def _answer(self, request: Request, fds: tuple[int, ...], connection: Connection) -> None:
         match request:
-            case Keep(name, note):
+            case Keep(name):
                 self._close(name)
-                self._held[name] = note, fds
+                self._held[name] = request, fds
             case Drop(name):
                 self._close(name)
             case Ask(config):
                 self._is_resting = False
                 if config:
                     self._config = codec.loads(Config, config)
-                for name, (note, held) in self._held.items():
-                    connection.send(protocol.encode(Kept(name, note)), held)
+                for keep, held in self._held.values():
+                    connection.send(protocol.encode(Kept(keep.name, keep.note)), held)
                 connection.send(protocol.encode(End()))
             case Rest():
                 self._is_resting = True
@@ -353,5 +357,5 @@ class _Holder:
                 assert_never(request)
 
     def _close(self, name: str) -> None:
-        _, fds = self._held.pop(name, ("", ()))
-        packets.close_all(fds)
+        if name in self._held:
+            packets.close_all(self._held.pop(name)[1])

@@ -17,7 +17,7 @@ from typing import assert_never
 from composer.errors import PycomposeError
 from composer.linux.prctl import set_name
 from composer.runtime.cgroup import control, location
-from composer.runtime.launcher import packets, protocol
+from composer.runtime.launcher import deposits, packets, protocol
 from composer.runtime.launcher.children import Children, failed
 from composer.runtime.launcher.config import Config
 from composer.runtime.launcher.deposits import Deposits
@@ -49,12 +49,13 @@ class Launcher:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._loop = Loop()
-        self._deposits = Deposits(self.log)
+        self._hold = Hold(config, loop=self._loop, log=self.log)
+        self._deposits = Deposits(self._hold, self.log)
         self._children = Children(
             location.prepare(config.project),
             self._loop,
             everybody=self,
-            hold=Hold(config, loop=self._loop, log=self.log),
+            hold=self._hold,
             deposits=self._deposits.files,
         )
         self._peers: list[_Peer] = []
@@ -63,13 +64,26 @@ class Launcher:
 
     def listen(self) -> None:
         """Open the socket, then say that it is open."""
-        self._children.recall()
+        self._recall()
         self._listener.bind(self._config.socket)
         os.chmod(self._config.socket, 0o600)
         self._listener.listen(BACKLOG)
         if self._config.ready_fd >= 0:
             os.write(self._config.ready_fd, b"\n")
             os.close(self._config.ready_fd)
+
+    def _recall(self) -> None:
+        """What an earlier launcher has left in the holder's care."""
+        for kept, fds in self._hold.open(self._hold_everything):
+            if kept.name.startswith(deposits.NAME):
+                self._deposits.restore(kept.name.removeprefix(deposits.NAME), *fds)
+            else:
+                self._children.recall(kept, fds)
+        self._children.bury_ended()  # no Hello is to call them running
+
+    def _hold_everything(self) -> None:
+        self._children.hold_all()
+        self._deposits.hold_all()
 
     def serve(self) -> None:
         """Run until there is nothing left to do."""
@@ -189,7 +203,7 @@ class Launcher:
             self.drop(peer)
         # A supervisor that is done has carried what was in the pipes; otherwise last words may wait there.
         left = self._children.running if self._is_done else self._children.containers
-        self._children.hold.close(leave=not left)
+        self._hold.close(leave=not left)
         if not self._children.running:
             try:
                 control.remove_project(self._children.where)
