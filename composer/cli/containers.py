@@ -17,7 +17,7 @@ from composer.loader.nearest import nearest
 from composer.planner.observed import State
 from composer.runtime import exits
 from composer.spec.codec import DecodeError
-from composer.store import observe, records
+from composer.store import form, observe, records
 from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
 
@@ -26,7 +26,8 @@ RUNNING = (State.RUNNING, State.PAUSED, State.RESTARTING)
 
 
 def containers(paths: ProjectPaths) -> list[ContainerRecord]:
-    """All containers of a project by service and number, those of `run` last."""
+    """All containers of a project by service and number, those of `run` last. Raises HostError: see `form`."""
+    form.read(paths)
     boot = observe.boot_id()
     found = [believed(paths, record, boot=boot) for record in _readable(paths)]
     return sorted(found, key=lambda record: (record.spec.oneoff, record.spec.service, record.spec.number))

@@ -105,7 +105,8 @@ def _looks_after(link: socket.socket, container: str) -> bool:
         return False
     if received.message.version != protocol.VERSION:
         raise HostError(
-            f"cannot run a command in container {container}: its project was brought up by another version of pycompose"
+            f"cannot run a command in container {container}: another version of pycompose runs its project",
+            hint="`pycompose up -d` takes it over, its containers run on",
         )
     return any(one.container == container for one in received.message.containers)
 

@@ -33,6 +33,7 @@ from composer.control.messages import (
     Resize,
 )
 from composer.spec import codec
+from composer.store import form
 from composer.store.paths import Paths
 
 Deposits = Mapping[str, bytes]  # identity → content of a secret
@@ -162,7 +163,7 @@ class Client:
 
         Raises PycomposeError, Disconnected.
         """
-        connection = self.connect_running() or self._start()
+        connection = self._connect_to_ours() or self._start()
         if self._deposits:
             from composer.control import depositing  # the launcher's protocol
 
@@ -180,10 +181,18 @@ class Client:
 
         starting.sweep(self._places)
 
+    def _connect_to_ours(self) -> Connection | None:
+        """Not to a supervisor of an older version. Raises HostError: a newer one that cannot be understood."""
+        keeper = form.read(self._places)
+        return None if keeper is not None and keeper.is_older else self.connect_running()
+
     def _start(self) -> Connection:
-        from composer.control import starting
+        from composer.control import starting, takeover
 
         with starting.locked(self._places):
+            keeper = form.read(self._places)
+            if keeper is not None and keeper.is_older:
+                takeover.take_over(self._places, keeper)
             # another client may have been faster
             return self.connect_running() or starting.start(self._paths, self._project, connect=self.connect_running)
 

@@ -19,7 +19,7 @@ from composer.spec.policy import Policy
 from composer.spec.volume import Volume
 from composer.store.events import Event
 
-PROTOCOL = 1  # both ends must be of the same mind; a client of another version has the supervisor replaced
+PROTOCOL = 1  # both ends must be of the same mind: store.form sees to that
 
 # A stop timeout, in nanoseconds, that overrides the containers' own grace: None leaves it, -1 waits without end.
 Timeout = int | None

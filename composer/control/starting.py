@@ -28,6 +28,7 @@ from composer.linux.pidfd import pidfd_open
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher import protocol, spawn
 from composer.spec import codec
+from composer.store import form
 from composer.store.paths import Paths, ProjectPaths
 
 T = TypeVar("T")
@@ -80,6 +81,10 @@ def start(paths: Paths, project: str, *, connect: Callable[[], T | None]) -> T:
     places = paths.project(project)
     config = SupervisorConfig(project, run=paths.run, root=paths.root, path=package_path())
     command = supervisor_command(config)
+    try:
+        form.write(places)
+    except OSError as error:
+        raise HostError(f"cannot start project {project}: {places.form}: {error.strerror}") from error
     with _watch(places.run) as watch:
         for _ in range(_ATTEMPTS):
             spawn.ensure(project, socket_path=places.launcher_socket, log_path=places.launcher_log, supervisor=command)

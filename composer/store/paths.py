@@ -2,6 +2,7 @@
 
 <run>/<project>/                        gone at reboot
     lock                                flock(2): held while the project's processes are started
+    form.json                           store.form: which pycompose runs it
     desired.json                        spec.desired.Desired, as last handed over
     events.jsonl                        store.events
     launcher.sock  supervisor.sock  holder.sock
@@ -43,6 +44,10 @@ class ProjectPaths:
     @property
     def lock(self) -> str:
         return f"{self.run}/lock"
+
+    @property
+    def form(self) -> str:
+        return f"{self.run}/form.json"
 
     @property
     def desired(self) -> str:

@@ -124,6 +124,7 @@ class LauncherLink:
         self._exits: Mailbox[Child, ExitRecord] = Mailbox()
         self._children: set[Child] = set()
         self.is_gone = False
+        self.is_foreign = False  # of another version
 
     async def run(self) -> None:
         """Receive until the launcher is gone."""
@@ -133,13 +134,23 @@ class LauncherLink:
                 packet = packets.receive(self._socket)
                 if packet is None:
                     return
-                self._deliver(protocol.decode_message(packet.data), packet.fds)
+                if self.is_foreign or protocol.is_foreign(packet.data):
+                    packets.close_all(packet.fds)
+                    await self._dismiss()
+                else:
+                    self._deliver(protocol.decode_message(packet.data), packet.fds)
         except ConnectionResetError:
             pass
         finally:
             self.is_gone = True
             for mailbox in (self._hello, self._answers, self._process_ends, self._exits):
                 mailbox.close()
+
+    async def _dismiss(self) -> None:
+        """The launcher is of another version, as its files were replaced while it ran: it is to leave."""
+        if not self.is_foreign:
+            self.is_foreign = True
+            await self.shut_down()
 
     def _deliver(self, message: Message, fds: tuple[int, ...]) -> None:
         match message:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -25,7 +26,7 @@ from composer.supervisor import succession
 from composer.supervisor.adoption import adopt_all
 from composer.supervisor.bus import Bus
 from composer.supervisor.changes import Changes
-from composer.supervisor.launcher_link import LauncherLink
+from composer.supervisor.launcher_link import LauncherGone, LauncherLink
 from composer.supervisor.operations import Operations
 from composer.supervisor.project import Project
 
@@ -54,8 +55,8 @@ def main(config: SupervisorConfig, *, descriptor: int) -> int:
     log.info("left", launcher_died=supervisor.has_lost_launcher)
     if not supervisor.has_lost_launcher:
         return NOTHING_LEFT
-    if time.monotonic() - began >= LASTED:
-        succession.become_launcher(config)
+    if supervisor.has_foreign_launcher or time.monotonic() - began >= LASTED:
+        succession.become_launcher(config, dismissed=supervisor.has_foreign_launcher)
     return LAUNCHER_DIED
 
 
@@ -74,6 +75,11 @@ class Supervisor:
         self._expecting: anyio.CancelScope | None = None  # the client that had us started
         self._is_asked_to_leave = False
 
+    @property
+    def has_foreign_launcher(self) -> bool:
+        """Whether the launcher was of another version and has been asked to leave."""
+        return self._link.is_foreign
+
     async def run(self) -> None:
         """Adopt, serve, and leave in the end."""
         boot = boot_id()
@@ -91,8 +97,9 @@ class Supervisor:
                 log=self._log,
             )
             project.recall()
-            await adopt_all(project, await self._link.wait_hello(), boot=boot)
-            await self._serve(project, group)
+            with suppress(LauncherGone):  # then it is noted, and we leave
+                await adopt_all(project, await self._link.wait_hello(), boot=boot)
+                await self._serve(project, group)
             group.cancel_scope.cancel()
 
     async def _serve(self, project: Project, group: TaskGroup) -> None:

@@ -12,18 +12,26 @@ killed              end of file on its socket
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 
 from composer.control.starting import SupervisorConfig, supervisor_command
 from composer.runtime.launcher import spawn
 from composer.runtime.launcher.config import Config
+from composer.store import form
 from composer.store.paths import Paths
 
 
-def become_launcher(config: SupervisorConfig) -> None:
-    """Replace this process. Returns only where there is no need: the launcher left by itself, or a client acts."""
+def become_launcher(config: SupervisorConfig, *, dismissed: bool = False) -> None:
+    """Replace this process. Returns only where there is no need: the launcher left by itself, or a client acts.
+
+    `dismissed`: it left because we asked it to, being of another version.
+    """
     places = Paths(run=config.run, root=config.root).project(config.project)
-    if not os.path.exists(places.launcher_socket):
+    if dismissed:
+        with suppress(OSError):
+            form.write(places)
+    elif not os.path.exists(places.launcher_socket):
         return  # it has tidied up after itself
     launcher = Config(config.project, places.launcher_socket, supervisor_command(config))
     lock = spawn.claim(launcher)

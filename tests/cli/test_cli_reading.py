@@ -141,6 +141,23 @@ def test_a_record_is_not_believed_when_the_process_is_gone(command: Pycompose, s
     assert "Exited (unknown)" in command("ps", "-a", "db").stdout
 
 
+@pytest.mark.parametrize("words", ["ps", "logs", "top", "inspect web", "exec web true", "down", "up -d"])
+def test_a_project_of_a_newer_version_is_refused(command: Pycompose, shop: Shop, words: str) -> None:
+    Path(shop.paths.form).write_text('{"form": 99, "pycompose": "42.0"}')
+    refused = command(*words.split(), check=False)
+    assert refused.returncode == 1
+    assert "cannot use project shop: pycompose 42.0 runs it, in a form (99) that 0.1.0 does not know" in refused.stderr
+    assert "use pycompose 42.0 or newer" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_project_of_a_newer_version_does_not_hide_the_others(command: Pycompose, shop: Shop) -> None:
+    Path(shop.paths.form).write_text('{"form": 99, "pycompose": "42.0"}')
+    told = command("ls", "-a")
+    assert told.stdout.split() == ["NAME", "STATUS", "CONFIG", "FILES"]
+    assert "pycompose 42.0 runs it" in told.stderr
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"id": 5}', "null", "\x00\xff"])
 def test_a_damaged_record_costs_a_word_and_no_traceback(command: Pycompose, shop: Shop, content: str) -> None:
     Path(shop.paths.state("shop-db-1"), "record.json").write_text(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 
 from composer.cli.containers import RUNNING, containers
@@ -10,7 +11,7 @@ from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch, text, texts
 from composer.cli.project import config_files, projects
 from composer.cli.render.table import table
-from composer.errors import UsageError
+from composer.errors import HostError, UsageError
 
 COMMAND = Command(
     operands="",
@@ -40,7 +41,11 @@ def _row(call: Invocation, name: str) -> dict[str, str] | None:
     if not _matches(call, name):
         return None
     paths = call.paths.project(name)
-    states = Counter(record.state for record in containers(paths))
+    try:
+        states = Counter(record.state for record in containers(paths))
+    except HostError as error:  # of one project; the others are to be seen
+        print(f"pycompose: {error.message}", file=sys.stderr)
+        return None
     if not call.arguments.switch("all") and not any(state in RUNNING for state in states):
         return None
     status = ", ".join(

@@ -214,6 +214,15 @@ def decode_message(packet: bytes) -> Message:
     return decode(packet, _MESSAGES)
 
 
+def is_foreign(packet: bytes) -> bool:
+    """Whether this is the Hello of a launcher of another version, which says other things in other ways."""
+    try:
+        tree = json.loads(packet)
+        return bool(tree[codec.TAG] == Hello.__name__ and tree["version"] != VERSION)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def decode(packet: bytes, classes: dict[str, type[T]]) -> T:
     """The message of a packet, of one of `classes` by name. Raises codec.DecodeError."""
     try:
