@@ -41,6 +41,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "volume": "List, inspect, create and remove volumes of this host",
     },
     "Prepare": {
+        "systemd": "Bring the project up at boot: install, uninstall",
         "config": "Check the files and print what they say, in full",
         "schema": "Print the JSON schema of Compose files, for editors",
         "check": "Tell what this host's kernel offers and what is missing",
