@@ -18,15 +18,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from composer.linux.netlink import (
+    HEADER_SIZE,
+    NLA_F_NESTED,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    RECEIVE,
+    Attribute,
+    attribute,
+    attributes,
+    message,
+    messages,
+    nested,
+)
+
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTM_NEWLINKPROP = 108  # Linux 5.5
 
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLMSG_ALIGNTO = 4
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSGERR_ATTR_MSG = 1
 
@@ -36,7 +50,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_NET_NS_PID, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP = 18, 19, 20, 26, 27
 IFLA_EXT_MASK, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 29, 52, 53
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFLA_BRPORT_ISOLATED = 33
+IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED = 4, 33
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE = 1, 1
 VETH_INFO_PEER = 1
@@ -49,20 +63,13 @@ RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST = 254, 3, 0, 1
 RT_SCOPE_LINK = 253
 
 IFF_UP = 0x1
-NLA_F_NESTED = 0x8000
-NLA_TYPE_MASK = 0x3FFF
 
 MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr
-_ATTRIBUTE = struct.Struct("=HH")  # rtattr
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
-_RECEIVE = 1 << 18  # bytes: the kernel fills at most 32 KiB of a dump at once
-
-Attribute = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +116,6 @@ class Route:
 
 
 # ---- requests ----------------------------------------------------------------------------------------------------
-
-
-def attribute(kind: int, value: bytes | str | int) -> Attribute:
-    """An attribute: bytes as they are, text with its NUL, numbers of 32 bits."""
-    if isinstance(value, str):
-        value = value.encode() + b"\0"
-    elif isinstance(value, int):
-        value = struct.pack("=I", value)
-    return _padded(_ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value)
-
-
-def nested(kind: int, *attributes: Attribute) -> Attribute:
-    """An attribute made of attributes."""
-    return attribute(kind | NLA_F_NESTED, b"".join(attributes))
 
 
 def new_link(name: str, kind: str, *attributes: Attribute, data: Sequence[Attribute] = ()) -> Request:
@@ -177,9 +170,13 @@ def without_link_local() -> Attribute:
     return nested(IFLA_AF_SPEC, nested(socket.AF_INET6, mode))
 
 
-def isolated_port() -> Attribute:
-    """For set_link: a port of a bridge that other such ports do not reach."""
-    data = nested(IFLA_INFO_SLAVE_DATA, attribute(IFLA_BRPORT_ISOLATED, b"\1"))
+def bridge_port(*, isolated: bool, hairpin: bool) -> Attribute:
+    """For set_link: a port of a bridge that other isolated ones do not reach; that gets back what it has sent."""
+    data = nested(
+        IFLA_INFO_SLAVE_DATA,
+        attribute(IFLA_BRPORT_ISOLATED, bytes((isolated,))),
+        attribute(IFLA_BRPORT_MODE, bytes((hairpin,))),
+    )
     return nested(IFLA_LINKINFO, attribute(IFLA_INFO_SLAVE_KIND, b"bridge"), data)
 
 
@@ -242,11 +239,11 @@ class RouteSocket:
             return
         first = self._number + 1
         self._number += len(requests)
-        messages = [
-            _message(request.kind, NLM_F_REQUEST | NLM_F_ACK | request.flags, number, request.body)
+        batch = [
+            message(request.kind, NLM_F_REQUEST | NLM_F_ACK | request.flags, number, request.body)
             for number, request in enumerate(requests, start=first)
         ]
-        self._raw.send(b"".join(messages))
+        self._raw.send(b"".join(batch))
         failures: dict[int, OSError] = {}
         for kind, flags, number, body in self._answers(len(requests)):
             if kind == NLMSG_ERROR and (failure := _failure(requests[number - first], body, flags)):
@@ -256,7 +253,7 @@ class RouteSocket:
 
     def _answers(self, count: int) -> Iterator[tuple[int, int, int, bytes]]:
         while count:
-            for answer in _messages(self._raw.recv(_RECEIVE)):
+            for answer in messages(self._raw.recv(RECEIVE)):
                 yield answer
                 count -= 1
 
@@ -278,32 +275,15 @@ class RouteSocket:
 
     def _dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         self._number += 1
-        self._raw.send(_message(kind, NLM_F_REQUEST | NLM_F_DUMP, self._number, body))
+        self._raw.send(message(kind, NLM_F_REQUEST | NLM_F_DUMP, self._number, body))
         while True:
-            for answer, _, _, found in _messages(self._raw.recv(_RECEIVE)):
+            for answer, _, _, found in messages(self._raw.recv(RECEIVE)):
                 if answer == NLMSG_DONE:
                     return
                 if answer == NLMSG_ERROR:
                     number = -struct.unpack_from("=i", found)[0]
                     raise OSError(number, os.strerror(number))
                 yield found
-
-
-def _message(kind: int, flags: int, number: int, body: bytes) -> bytes:
-    return _padded(_HEADER.pack(_HEADER.size + len(body), kind, flags, number, 0) + body)
-
-
-def _padded(data: bytes) -> bytes:
-    return data + b"\0" * (-len(data) % NLMSG_ALIGNTO)
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """(type, flags, number, body)"""
-    at = 0
-    while at < len(data):
-        length, kind, flags, number, _ = _HEADER.unpack_from(data, at)
-        yield kind, flags, number, data[at + _HEADER.size : at + length]
-        at += length + -length % NLMSG_ALIGNTO
 
 
 def _failure(request: Request, body: bytes, flags: int) -> OSError | None:
@@ -313,7 +293,7 @@ def _failure(request: Request, body: bytes, flags: int) -> OSError | None:
     error = OSError(number, os.strerror(number))
     error.add_note(f"rtnetlink: {request.about}")
     if flags & NLM_F_ACK_TLVS:
-        for kind, value in _attributes(body[4 + _HEADER.size :]):
+        for kind, value in attributes(body[4 + HEADER_SIZE :]):
             if kind == NLMSGERR_ATTR_MSG:
                 error.add_note(_text(value))
     return error
@@ -322,20 +302,10 @@ def _failure(request: Request, body: bytes, flags: int) -> OSError | None:
 # ---- answers -----------------------------------------------------------------------------------------------------
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & NLA_TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]
-        at += length + -length % NLMSG_ALIGNTO
-
-
 def _link(body: bytes) -> Link:
     _, _, index, flags, _ = _LINK.unpack_from(body)
-    found = dict(_attributes(body[_LINK.size :]))
-    info = dict(_attributes(found.get(IFLA_LINKINFO, b"")))
+    found = dict(attributes(body[_LINK.size :]))
+    info = dict(attributes(found.get(IFLA_LINKINFO, b"")))
     return Link(
         index=index,
         name=_text(found.get(IFLA_IFNAME, b"")),
@@ -351,7 +321,7 @@ def _link(body: bytes) -> Link:
 
 def _address(body: bytes) -> Address:
     _, prefix, _, _, index = _ADDRESS.unpack_from(body)
-    found = dict(_attributes(body[_ADDRESS.size :]))
+    found = dict(attributes(body[_ADDRESS.size :]))
     packed = found.get(IFA_LOCAL) or found[IFA_ADDRESS]
     return Address(index, str(ipaddress.ip_address(packed)), prefix)
 
@@ -360,7 +330,7 @@ def _route(body: bytes) -> Route | None:
     _, length, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(body)
     if kind != RTN_UNICAST:
         return None
-    found = dict(_attributes(body[_ROUTE.size :]))
+    found = dict(attributes(body[_ROUTE.size :]))
     index = _number(found.get(RTA_OIF))
     if RTA_DST not in found:
         return Route("", index)

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 
 from composer.errors import HostError
 from composer.linux import rtnetlink
+from composer.linux.netlink import attribute
 from composer.linux.process import start_time
-from composer.linux.rtnetlink import Request, RouteSocket, attribute, open_route
+from composer.linux.rtnetlink import Request, RouteSocket, open_route
 from composer.planner import addresses
 from composer.planner.addresses import Given
 from composer.runtime.network import host, labels
@@ -58,6 +59,15 @@ class Places:
     def attachments(self) -> tuple[Attachment, ...]:
         """What the container has got, in the order of its interfaces."""
         return tuple(place.attachment for place in self.places)
+
+    @property
+    def ways_out(self) -> tuple[Place | None, Place | None]:
+        """Where the default routes of IPv4 and IPv6 go: the highest gw_priority, then the first by name, as Docker."""
+        ranked = sorted(self.places, key=lambda place: (-place.endpoint.gw_priority, place.network.name))
+        return (
+            next((place for place in ranked if place.attachment.ipv4_gateway), None),
+            next((place for place in ranked if place.attachment.ipv6_gateway), None),
+        )
 
     def attach(self, pid: int) -> None:
         """Make the interfaces, with the inner ends in the namespace of a child of the caller, and open the gate."""
@@ -201,7 +211,9 @@ def _veth(place: Place, spec: ContainerSpec, pid: int) -> Iterator[Request]:
     # two messages: of one, the kernel does "up" first, and gives the interface an address that it is not to have
     silent = [rtnetlink.without_link_local()] if HAS_IPV6 else []
     yield rtnetlink.set_link(it.link, attribute(rtnetlink.IFLA_IFALIAS, label.encode()), *silent, up=False)
-    yield rtnetlink.set_link(it.link, *(() if network.icc else [rtnetlink.isolated_port()]))
+    # Where br_netfilter is loaded, the bridge itself translates, and what a container sends to its own published port
+    # has to leave through the port of the bridge that it came in by.
+    yield rtnetlink.set_link(it.link, rtnetlink.bridge_port(isolated=not network.icc, hairpin=bool(spec.ports)))
 
 
 def _vlan(place: Place, pid: int) -> Request:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from composer.linux import rtnetlink
 from composer.linux.rtnetlink import Request, open_route
-from composer.runtime.network.endpoints import HAS_IPV6, Places
+from composer.runtime.network.endpoints import HAS_IPV6, Place, Places
 from composer.runtime.road import about
 
 
@@ -50,13 +50,12 @@ def _interfaces(places: Places) -> Iterator[Request]:
 
 
 def _default_routes(places: Places) -> Iterator[Request]:
-    """Of each family through the network with the highest gw_priority, then the first by name, as Docker."""
-    ranked = sorted(places.places, key=lambda place: (-place.endpoint.gw_priority, place.network.name))
-    for gateways in (
-        [(place.attachment.ipv4_gateway, place.attachment) for place in ranked],
-        [(place.attachment.ipv6_gateway, place.attachment) for place in ranked],
-    ):
-        for gateway, it in gateways:
-            if gateway:
-                yield rtnetlink.new_default_route(gateway, socket.if_nametoindex(it.interface))
-                break
+    ipv4, ipv6 = places.ways_out
+    if ipv4:
+        yield _default_route(ipv4.attachment.ipv4_gateway, ipv4)
+    if ipv6:
+        yield _default_route(ipv6.attachment.ipv6_gateway, ipv6)
+
+
+def _default_route(gateway: str, through: Place) -> Request:
+    return rtnetlink.new_default_route(gateway, socket.if_nametoindex(through.attachment.interface))

@@ -17,7 +17,8 @@ from dataclasses import replace
 
 from composer.errors import Conflict, HostError, MissingFeature, NoSuchThing, PycomposeError
 from composer.linux import rtnetlink
-from composer.linux.rtnetlink import RouteSocket, attribute, open_route
+from composer.linux.netlink import attribute
+from composer.linux.rtnetlink import RouteSocket, open_route
 from composer.planner import addresses
 from composer.planner.observed import Holder, ObservedNetwork
 from composer.runtime.network import definitions, firewall, forwarding, host, labels
