@@ -13,6 +13,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Look at it": {
         "ps": "List containers",
         "logs": "View what containers print",
+        "port": "Print where a container's port is published on the host",
         "top": "Display the processes of containers",
         "stats": "Display resource usage as it changes",
         "inspect": "Display everything known about containers, as JSON",

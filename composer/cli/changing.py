@@ -71,8 +71,9 @@ def observed(
     layers: dict[str, str] | None = None,
 ) -> Observed:
     """The project as its records tell it, `layers` being what archives hold now, with the networks and volumes of this
-    host and what `desired` misses."""
+    host, what `desired` misses, and whose the ports are that it asks for."""
     from composer.runtime.network import networks
+    from composer.runtime.ports import holders
 
     there = networks.observe()
     return Observed(
@@ -83,6 +84,7 @@ def observed(
         volumes=volumes.observed(call.paths),
         missing=missing(desired) if desired else {},
         project=project_of(paths),
+        ports=holders.observe_claims(desired, run=call.paths.run) if desired else (),
     )
 
 

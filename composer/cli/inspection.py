@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from composer.cli import mounted
+from composer.cli.render import ports
 from composer.cli.render.status import health
 from composer.planner.observed import State
 from composer.spec import codec
@@ -40,7 +41,10 @@ def inspection(record: ContainerRecord, *, paths: Paths) -> Tree:
         "HostConfig": {"Binds": mounted.binds(paths, record), **_host_config(spec, record.policy)},
         "Mounts": mounted.mounts(paths, record),
         "Config": _config(spec, record.policy),
-        "NetworkSettings": {"Networks": {it.network: _attachment(it, record) for it in record.attachments}},
+        "NetworkSettings": {
+            "Ports": ports.by_port(ports.published(record)),
+            "Networks": {it.network: _attachment(it, record) for it in record.attachments},
+        },
         "Project": spec.project,
         "Service": spec.service,
         "Number": spec.number,
@@ -97,6 +101,7 @@ def _host_config(spec: ContainerSpec, policy: Policy) -> Tree:
     memory = limits.memory or 0
     return {
         "NetworkMode": _namespace(spec.namespaces.network, private=_first_network(spec)),
+        "PortBindings": _port_bindings(spec),
         "RestartPolicy": {
             "Name": policy.restart.condition.value,
             "MaximumRetryCount": policy.restart.max_attempts,
@@ -140,6 +145,18 @@ def _host_config(spec: ContainerSpec, policy: Policy) -> Tree:
         "MaskedPaths": list(spec.masked_paths),
         "ReadonlyPaths": list(spec.readonly_paths),
     }
+
+
+def _port_bindings(spec: ContainerSpec) -> Tree:
+    """What was asked for; "" is any port."""
+    asked: dict[str, list[dict[str, str]]] = {}
+    for port in spec.ports:
+        host = "" if port.host is None else f"{port.host.first}"
+        if port.host is not None and port.host.last != port.host.first:
+            host += f"-{port.host.last}"
+        name = f"{port.container}/{port.protocol.value}"
+        asked.setdefault(name, []).append({"HostIp": port.host_ip, "HostPort": host})
+    return dict(asked)
 
 
 def _config(spec: ContainerSpec, policy: Policy) -> Tree:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from composer.cli.invocation import Invocation
@@ -74,9 +75,15 @@ def lowered(call: Invocation, found: Loaded, *, scale: Mapping[str, int] | None 
 
     check_services(found.project, tuple(scale or ()))
     host = facts_of(call, found)
-    options = LoweringOptions(scale=dict(scale or {}), address_pools=address_pools(call))
+    options = LoweringOptions(
+        scale=dict(scale or {}), address_pools=address_pools(call), place=partial(_place_of_port, found.origin)
+    )
     with located(found.origin):
         return lower(found.project, host=host, options=options)
+
+
+def _place_of_port(origin: Origin, service: str, index: int) -> str:
+    return str(origin.place(("services", service, "ports", index)))
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from composer.runtime.cgroup import control, kill, location, oom
 from composer.runtime.cgroup.location import Location
 from composer.runtime.container import Started
 from composer.runtime.launch import Launch, Stdio
+from composer.runtime.ports import publication, publishing
 from composer.spec import codec
 from composer.spec.codec import DecodeError
 from composer.spec.container import ContainerSpec, Join
@@ -80,6 +81,7 @@ class Oneoff:
         try:
             return self._wait(started)
         finally:
+            publishing.close(self.paths.state(self.record.spec.name), started.porter)
             control.remove(started.cgroup)
             control.remove_empty(where)
 
@@ -171,6 +173,7 @@ class Oneoff:
         return exit_code(status)
 
     def _note_start(self, started: Started) -> None:
+        published = publication.load(self.paths.state(self.record.spec.name))
         self._save(
             state=State.RUNNING,
             boot_id=observe.boot_id(),
@@ -178,6 +181,7 @@ class Oneoff:
             start_time=started.start_time,
             cgroup=started.cgroup.directories,
             attachments=started.attachments,
+            ports=published.bindings if published else (),
             started_ns=time.time_ns(),
             keeper_pid=os.getpid(),
             keeper_start_time=start_time(os.getpid()),

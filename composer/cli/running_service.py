@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
 from composer.cli import running
 from composer.cli.granting import deposits
 from composer.cli.invocation import Invocation
@@ -11,15 +15,22 @@ from composer.cli.operation import perform
 from composer.cli.quantities import processors, size
 from composer.control.messages import Up
 from composer.errors import UsageError
+from composer.loader import short
 from composer.loader.request import Loaded
 from composer.lowering import capabilities, names, volumes
 from composer.lowering.desired import OneoffOverrides, oneoff
+from composer.model.choices import NamespaceKind
+from composer.model.network import Port
 from composer.model.project import Project
+from composer.model.scalars import OutOfRange, Unreadable
+from composer.model.service import Service
+from composer.planner import ports
 from composer.planner.networks import as_wanted, judge
 from composer.planner.observed import Observed
 from composer.planner.options import UpOptions
 from composer.planner.volumes import named
 from composer.runtime.network import networks
+from composer.runtime.ports import holders
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
 from composer.spec.volume import Volume
@@ -28,8 +39,6 @@ from composer.spec.volume import Volume
 def run(call: Invocation) -> int:
     service, *argv = call.operands
     found = loaded(call, services=(service,))
-    if not call.arguments.switch("no-deps"):
-        _start_dependencies(call, found, service)
     project = _changed(found.project, service, call)
     with located(found.origin):
         spec, policy = oneoff(
@@ -39,11 +48,15 @@ def run(call: Invocation) -> int:
             overrides=_overrides(call, found.project, service, tuple(argv)),
         )
     call.require_root()
+    desired = lowered(call, found)
+    _require_ports(call, desired, spec)
+    if not call.arguments.switch("no-deps"):
+        _start_dependencies(call, found, service)
     used = named(spec)
     needs = Needs(
         tuple(volume for volume in _volumes(call, project) if volume.name in used), deposits(found, call, (spec,))
     )
-    _create_networks(call, lowered(call, found), spec)
+    _create_networks(call, desired, spec)
     return running.start(call, spec, policy, needs=needs)
 
 
@@ -51,6 +64,13 @@ def _volumes(call: Invocation, project: Project) -> tuple[Volume, ...]:
     """Those of the files, and those that `-v` names."""
     given = {volume.name: volume for volume in running.volumes(call, project.name)}
     return (*volumes.lower(project), *given.values())
+
+
+def _require_ports(call: Invocation, desired: Desired, spec: ContainerSpec) -> None:
+    """Raises Conflict: somebody has a port that the container is to have."""
+    claims = ports.claims((spec,), desired.networks)
+    taken = holders.observe(ports.looked_for(claims), run=call.paths.run, project=spec.project, enough=len(claims))
+    ports.judge(claims, taken, going=frozenset())
 
 
 def _create_networks(call: Invocation, desired: Desired, spec: ContainerSpec) -> None:
@@ -88,7 +108,28 @@ def _overrides(call: Invocation, project: Project, service: str, argv: tuple[str
         labels=running.labels(call),
         tty=running.terminal(call),
         stdin_open=running.reads_input(call),
+        ports=_ports(call, project.services[service]),
     )
+
+
+def _ports(call: Invocation, service: Service) -> tuple[Port, ...]:
+    """Those of --publish, and the file's where they are asked for. Raises UsageError."""
+    published = tuple(port for word in call.arguments.texts("publish") for port in _read_ports(word))
+    mode = service.network_mode
+    if published and mode is not None and mode.kind is not NamespaceKind.BRIDGE:
+        raise UsageError(f"cannot publish ports of service {service.name}: it has network_mode: {mode}")
+    return (*(service.ports if call.arguments.switch("service-ports") else ()), *published)
+
+
+def _read_ports(word: str) -> Iterator[Port]:
+    try:
+        for long in short.ports(word):
+            yield Port.model_validate(long)
+    except (Unreadable, OutOfRange) as problem:
+        raise UsageError(f"cannot publish {word}: {problem.message}", hint=problem.hint) from None
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"cannot publish {word}: {why}", hint="write 8080:80, or 127.0.0.1:8080:80/udp") from None
 
 
 def _changed(project: Project, service: str, call: Invocation) -> Project:

@@ -19,6 +19,10 @@ class Origin:
     root: Mapping
     files: Files
 
+    def place(self, path: Path) -> Place:
+        """Where a value stands."""
+        return place_of(self.root, path)
+
     def problem(self, code: str, message: str, *, path: Path, hint: str | None = None) -> Problem:
         """A mistake in the value at `path`; of a whole service its name is shown."""
         whole = isinstance(at(self.root, path), Mapping)

@@ -367,9 +367,16 @@ def _network(service: Service) -> Iterator[Finding]:
     mode = service.network_mode
     if mode is not None and service.networks:
         yield Finding(Code.CONFLICT, ("network_mode",), f"network_mode: {mode} excludes networks", "write one of them")
-    if mode is not None and mode.kind is NamespaceKind.HOST and service.ports:
-        message = "with network_mode: host every port is the host's already"
-        yield Finding(Code.NO_EFFECT, ("ports",), message, "remove ports", Severity.WARNING)
+    if mode is not None and mode.kind in _UNPUBLISHED and service.ports:
+        message, hint = _UNPUBLISHED[mode.kind]
+        yield Finding(Code.NO_EFFECT, ("ports",), f"with network_mode: {mode} {message}", hint, Severity.WARNING)
+
+
+_UNPUBLISHED = {
+    NamespaceKind.HOST: ("every port is the host's already", "remove ports"),
+    NamespaceKind.NONE: ("there is no network that a port could lead into", "remove ports, or network_mode"),
+    NamespaceKind.SERVICE: ("the network is the other service's, which publishes its ports", "move ports there"),
+}
 
 
 _RULES: tuple[Rule, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from composer.lowering import (
     cgroup,
@@ -15,6 +15,7 @@ from composer.lowering import (
     names,
     namespaces,
     network,
+    ports,
     process,
     rootfs,
     security,
@@ -38,6 +39,7 @@ def lower(
     networks: Mapping[str, Where],
     oneoff: bool = False,
     more: tuple[Mount, ...] = (),
+    place: Callable[[str, int], str] = lambda _service, _index: "",
 ) -> ContainerSpec:
     """Container `number` of a service. `containers` are the names of each service's, `networks` those of the project.
 
@@ -82,6 +84,7 @@ def lower(
         labels=labels.of(service.labels, project=project.name, service=service.name, number=number, oneoff=oneoff),
         annotations=tuple(sorted(service.annotations.items())),
         endpoints=joined.endpoints,
+        ports=ports.lower(service, place=place) if joined.endpoints else (),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.errors import InvalidFile, NoSuchThing, UsageError
@@ -11,6 +11,7 @@ from composer.lowering.host import HostFacts
 from composer.lowering.mistake import refused, together
 from composer.lowering.network import Where
 from composer.model import hook
+from composer.model.network import Port
 from composer.model.project import Project
 from composer.model.service import MAX_REPLICAS, Service
 from composer.spec import desired as spec
@@ -22,10 +23,11 @@ from composer.spec.policy import OnUnhealthy, Policy, RestartPolicy
 
 @dataclass(frozen=True, slots=True)
 class LoweringOptions:
-    """What a person said beside the files. `scale`: replicas by service."""
+    """What a person said beside the files. `scale`: replicas by service; `place` of a service's port in the files."""
 
     scale: Mapping[str, int] = field(default_factory=dict)
     address_pools: tuple[AddressPool, ...] = ()
+    place: Callable[[str, int], str] = lambda _service, _index: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class OneoffOverrides:
     labels: tuple[tuple[str, str], ...] = ()
     tty: bool | None = None
     stdin_open: bool | None = None
+    ports: tuple[Port, ...] = ()  # instead of the file's
 
 
 def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spec.Desired:
@@ -53,7 +56,9 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
     services: list[spec.Service] = []
     for service in project.services.values():
         try:
-            services.append(_service(project, service, host=host, containers=containers, networks=networks))
+            services.append(
+                _service(project, service, host=host, containers=containers, networks=networks, place=options.place)
+            )
         except InvalidFile as refusal:
             refusals.append(refusal)
     try:
@@ -134,6 +139,7 @@ def _service(
     host: HostFacts,
     containers: Mapping[str, tuple[str, ...]],
     networks: Mapping[str, Where],
+    place: Callable[[str, int], str],
 ) -> spec.Service:
     _refuse_long(service, containers[service.name])
     made = tuple(
@@ -145,6 +151,7 @@ def _service(
             host=host,
             containers=containers,
             networks=networks,
+            place=place,
         )
         for number, name in enumerate(containers[service.name], start=1)
     )
@@ -172,6 +179,7 @@ def _overridden(service: Service, overrides: OneoffOverrides) -> Service:
     changes: dict[str, object] = {
         "environment": {**service.environment, **dict(overrides.env)},
         "labels": {**service.labels, **dict(overrides.labels)},
+        "ports": overrides.ports,
     }
     if overrides.entrypoint is not None:
         changes |= {"entrypoint": overrides.entrypoint, "command": ()}

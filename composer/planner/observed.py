@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from composer.spec.network import Network
+from composer.spec.network import Network, Protocol
 
 
 class State(Enum):
@@ -75,8 +75,19 @@ class ObservedVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenPort:
+    """A port of the host that cannot be had, and why: "address already in use by pid 812 (nginx)"."""
+
+    protocol: Protocol
+    address: str
+    port: int
+    why: str
+    container: str = ""  # of this project, if that has it
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
-    """A project as it is, and the networks of the host."""
+    """A project as it is, the networks of the host, and those of its ports that somebody has."""
 
     containers: tuple[ObservedContainer, ...] = ()
     layers: dict[str, str] = field(default_factory=dict)  # rootfs archive path → digest it has now, where known
@@ -85,3 +96,4 @@ class Observed:
     volumes: tuple[ObservedVolume, ...] = ()  # of the host, by name
     missing: dict[str, str] = field(default_factory=dict)  # path that containers need → what is wrong with it
     project: str = ""  # whose the containers are
+    ports: tuple[TakenPort, ...] = ()  # as far as they are asked for

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from composer.errors import NoSuchThing
-from composer.planner import dependencies
+from composer.planner import dependencies, ports
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft
 from composer.planner.observed import Observed, ObservedContainer, State
@@ -41,8 +41,10 @@ def start_plan(desired: Desired, observed: Observed, *, services: tuple[str, ...
     for name in services:
         if not existing(observed, name):
             raise NoSuchThing(f"cannot start service {name}: it has no container", hint="`pycompose up` makes one")
+    closure = graph.closure(named)
+    ports.require_free(desired, observed, _names(desired, observed, closure, lambda there: there.state not in ALIVE))
     forward = _Forward(desired, observed, graph=graph)
-    return forward.write(graph.closure(named), _started, waiting_for=named if wait else frozenset())
+    return forward.write(closure, _started, waiting_for=named if wait else frozenset())
 
 
 def restart_plan(desired: Desired, observed: Observed, *, options: RestartOptions) -> Plan:
@@ -58,6 +60,8 @@ def restart_plan(desired: Desired, observed: Observed, *, options: RestartOption
             return None  # nobody asked for it
         return RestartContainer(there.name), causes[there.service]
 
+    restarting = _names(desired, observed, frozenset(causes), lambda there: restarted(there) is not None)
+    ports.require_free(desired, observed, restarting)
     return _Forward(desired, observed, graph=graph).write(frozenset(causes), restarted)
 
 
@@ -134,6 +138,12 @@ def _of(desired: Desired, observed: Observed, named: frozenset[str]) -> Iterable
     for service in desired.services:
         if service.name in named:
             yield from existing(observed, service.name)
+
+
+def _names(
+    desired: Desired, observed: Observed, services: frozenset[str], chosen: Callable[[ObservedContainer], bool]
+) -> frozenset[str]:
+    return frozenset(there.name for there in _of(desired, observed, services) if chosen(there))
 
 
 def _at_once(actions: Iterable[Action], *, cause: str) -> Plan:

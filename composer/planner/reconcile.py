@@ -4,14 +4,16 @@ Order: surplus containers and orphans go at once, beside everything else. Contai
 successor are stopped first, dependents before dependencies. Then services are taken in dependency order: what a
 container needs is prepared and waited for, only then its predecessor is stopped and removed, so that it is away as
 briefly as can be. Networks are made before the first of their containers; one that has changed is removed once its
-containers have been stopped. What does not depend on each other has no common step and happens at the same time.
+containers have been stopped. A container that is to have another's port waits until that one has stopped. What does not
+depend on each other has no common step and happens at the same time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from composer.planner import dependencies, networks
+from composer.planner import dependencies, networks, ports
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft
 from composer.planner.networks import Judgement
@@ -45,7 +47,11 @@ def reconcile(desired: Desired, observed: Observed, *, options: UpOptions) -> Pl
     verdicts = judge(desired, observed, graph=graph, scope=scope, options=options, networks=judgement)
     launched = (it.spec for each in verdicts.values() for it in each if it.new_process)
     refuse_missing(launched, desired, observed)
-    writer = _Writer(desired, observed, graph=graph, verdicts=verdicts, networks=judgement, options=options)
+    waits = _judge_ports(desired, observed, verdicts, options=options)
+    verdicts = _yielding(verdicts, frozenset(name for names in waits.values() for name in names))
+    writer = _Writer(
+        desired, observed, graph=graph, verdicts=verdicts, networks=judgement, waits=waits, options=options
+    )
     return writer.write(named=named)
 
 
@@ -54,6 +60,41 @@ def _judge_networks(desired: Desired, observed: Observed, *, scope: frozenset[st
     going = [there.name for there in orphans(desired, observed)] if options.remove_orphans else []
     keep = options.no_recreate or not options.start
     return networks.judge(desired, observed, specs=specs, keep=keep, removed=going)
+
+
+def _judge_ports(
+    desired: Desired, observed: Observed, verdicts: Verdicts, *, options: UpOptions
+) -> Mapping[str, frozenset[str]]:
+    """Whose end containers have to wait for, because of a port that those have now."""
+    if not options.start:
+        return {}
+    starting = [verdict.spec for each in verdicts.values() for verdict in each if verdict.new_process]
+    going = {spec.name for spec in starting}
+    going |= {there.name for name, each in verdicts.items() for there in _surplus(observed, name, each)}
+    if options.remove_orphans:
+        going |= {there.name for there in orphans(desired, observed)}
+    return ports.judge(ports.claims(starting, desired.networks), observed.ports, going=frozenset(going))
+
+
+def _yielding(verdicts: Verdicts, names: frozenset[str]) -> Verdicts:
+    """Who has a port that another is to have is stopped early: two may want each other's."""
+    return {
+        service: tuple(
+            replace(verdict, early=True)
+            if verdict.there is not None and verdict.there.name in names and verdict.alive and verdict.new_process
+            else verdict
+            for verdict in each
+        )
+        for service, each in verdicts.items()
+    }
+
+
+def _surplus(observed: Observed, service: str, verdicts: Sequence[Verdict]) -> Iterator[ObservedContainer]:
+    """Containers of a service that has become fewer."""
+    wanted = {verdict.spec.number for verdict in verdicts}
+    for there in existing(observed, service):
+        if there.number not in wanted and there.number > max(wanted, default=0):
+            yield there
 
 
 class _Writer:
@@ -67,6 +108,7 @@ class _Writer:
         graph: Graph,
         verdicts: Verdicts,
         networks: Judgement,
+        waits: Mapping[str, frozenset[str]],
         options: UpOptions,
     ) -> None:
         self._services = {service.name: service for service in desired.services}
@@ -75,6 +117,7 @@ class _Writer:
         self._graph = graph
         self._verdicts = verdicts
         self._networks = networks
+        self._waits = waits
         self._options = options
         self._draft = Draft()
         self._volumes = VolumeSteps(desired, observed, draft=self._draft)
@@ -185,6 +228,8 @@ class _Writer:
         before += [self._created[it.network] for it in verdict.spec.endpoints if it.network in self._created]
         if name in self._removed:  # its own predecessor, or an orphan that held the name
             before.append(self._removed[name])
+        for other in sorted(self._waits.get(name, ())):  # has a port that this one is to have
+            before += filter(None, [self._stopped.get(other) or self._removed.get(other)])
         if self._options.start:
             step = self._draft.add(StartContainer(name), cause=verdict.cause, after=before)
             self._started.setdefault(verdict.spec.service, []).append(step)

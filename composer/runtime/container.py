@@ -28,6 +28,8 @@ from composer.runtime.grants import Deposits
 from composer.runtime.launch import Launch
 from composer.runtime.network.endpoints import open_places
 from composer.runtime.outcome import end, error_named, require_success
+from composer.runtime.ports import publishing
+from composer.runtime.ports.porter import Porter
 from composer.runtime.program import Program
 from composer.runtime.road import open_report_pipe, walk
 from composer.runtime.tree import remove_tree
@@ -53,6 +55,7 @@ class Started:
     kept: tuple[int, ...]  # ends of the FIFOs of Stdio.FIFO, to be held until the container is forgotten (see stdio)
     warnings: tuple[str, ...]  # what was asked for and this host cannot do
     attachments: tuple[Attachment, ...] = ()  # its places in networks
+    porter: Porter | None = None  # a child that looks after its published ports until it ends
 
 
 def start(launch: Launch, *, where: Location, deposits: Deposits = NOTHING_DEPOSITED) -> Started:
@@ -82,6 +85,7 @@ def _begin(
     grants.refuse_unknown(spec.grants, deposits)
     sysctls = sysctl.settings(spec.sysctls, spec.namespaces)
     prepared = prepare_program(spec, purpose, cache=launch.cache)
+    publishing.close(launch.state)
     asked_devices = devices.expand(spec.devices)
     nodes = devices.find(asked_devices, privileged=spec.privileged)
     _make_places(launch, undo)
@@ -101,6 +105,7 @@ def _begin(
         namespaces.children_in_pid_namespace_of(plan.joined),
         open_places(spec, launch.networks, leases=launch.leases, before=launch.attached_before) as places,
     ):
+        published = publishing.prepare(launch, places, undo)
         _write_files(launch, places.attachments, undo)
         layout = rootfs.Layout(launch, nodes, created.cgroup.directories, deposits)
         root = rootfs.Root(layout, devpts_fd=streams.devpts)
@@ -121,7 +126,8 @@ def _begin(
             walk(road, newborn)
         undo.callback(end, pid, pidfd)
         places.attach(pid)
-    warnings = (*created.warnings, *prepared.limits.warnings)
+    published.begin(pidfd)
+    warnings = (*created.warnings, *prepared.limits.warnings, *published.warnings)
     started = Started(
         pid,
         pidfd,
@@ -131,6 +137,7 @@ def _begin(
         kept=streams.kept,
         warnings=warnings,
         attachments=places.attachments,
+        porter=published.porter,
     )
     return started, reader
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from composer.spec.container import ContainerSpec
-from composer.spec.network import Attachment, Network
+from composer.spec.network import Attachment, Network, PortBinding
 
 
 class Stdio(Enum):
@@ -47,6 +47,8 @@ class Launch:
     networks: tuple[Network, ...] = ()  # those of the endpoints, as they have become
     leases: str = ""  # where addresses are noted that no interface of the host tells
     attached_before: tuple[Attachment, ...] = ()  # in its last run: an address is kept where that can be
+    published_before: tuple[PortBinding, ...] = ()  # and so is a port
+    avoided_ports: tuple[int, ...] = ()  # others of the project can have no other
 
     def place_of(self, target: str) -> VolumePlace:
         """The volume that is mounted at `target`."""

@@ -16,7 +16,8 @@ _VERSION = 1  # part of every fingerprint: a change of meaning here recreates co
 def fingerprint(spec: ContainerSpec, policy: Policy) -> str:
     """SHA-256, in hexadecimal, of all that makes it necessary to recreate the container when it changes."""
     files = tuple(file if file.identity is None else replace(file, content="") for file in spec.files)
-    text = f"{_VERSION}\n{codec.dumps(replace(spec, files=files))}\n{codec.dumps(policy)}"
+    ports = tuple(replace(port, place="") for port in spec.ports)
+    text = f"{_VERSION}\n{codec.dumps(replace(spec, files=files, ports=ports))}\n{codec.dumps(policy)}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 

@@ -117,3 +117,16 @@ class PublishedPort:
     protocol: Protocol = Protocol.TCP
     host: PortRange | None = None  # of several, any one that is free
     host_ip: str = ""  # "" is every address, or what the network says
+    name: str = ""
+    app_protocol: str = ""  # what is spoken there: "http"
+    place: str = ""  # compose.yaml:12:9, for messages: no part of what the container is
+
+
+@dataclass(frozen=True, slots=True)
+class PortBinding:
+    """A published port as it has become, at one address of the host."""
+
+    container: int
+    protocol: Protocol
+    address: str  # "0.0.0.0" and "::" are all of a family
+    port: int

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from composer.planner.observed import HealthStatus, State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
-from composer.spec.network import Attachment
+from composer.spec.network import Attachment, PortBinding
 from composer.spec.policy import Policy
 from composer.store import atomic
 from composer.store.events import Event
@@ -58,6 +58,7 @@ class ContainerRecord:
     start_time: int = 0  # field 22 of /proc/PID/stat: together with the pid it names a process
     cgroup: tuple[tuple[str, str], ...] = ()  # (controller or "unified", absolute directory)
     attachments: tuple[Attachment, ...] = ()  # its places in networks: of the last run, where it does not run
+    ports: tuple[PortBinding, ...] = ()  # what is published for it: in the last run, where it does not run
     layer: str = ""  # digest of the unpacked root file system, "" where there is none
     started_ns: int = 0
     finished_ns: int = 0

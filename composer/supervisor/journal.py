@@ -76,6 +76,7 @@ class Journal:
             start_time=run.child.start_time,
             cgroup=run.cgroup.directories,
             attachments=run.attachments,
+            ports=run.ports,
             started_ns=time.time_ns(),
             exit_code=None,
             oom_killed=False,

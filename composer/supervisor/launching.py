@@ -24,6 +24,7 @@ from composer.store.records import ContainerRecord
 from composer.supervisor import pump
 from composer.supervisor.launcher_link import Child, Launched, LauncherLink
 from composer.supervisor.networks import Networks
+from composer.supervisor.ports import Ports
 from composer.supervisor.pump import Pump, Source
 from composer.supervisor.run import Run
 
@@ -34,13 +35,22 @@ class Launching:
     """Starts the containers of one project."""
 
     def __init__(
-        self, paths: Paths, project: str, *, link: LauncherLink, running: RunningOf, networks: Networks, log: Log
+        self,
+        paths: Paths,
+        project: str,
+        *,
+        link: LauncherLink,
+        running: RunningOf,
+        networks: Networks,
+        ports: Ports,
+        log: Log,
     ) -> None:
         self._paths = paths
         self._places: ProjectPaths = paths.project(project)
         self._link = link
         self._running = running
         self._networks = networks
+        self._ports = ports
         self._log = log
 
     async def resolve(self, source: RootfsSource, *, progress: images.Progress | None = None) -> images.Layer:
@@ -67,6 +77,8 @@ class Launching:
             networks=await self._networks.of(spec),
             leases=self._paths.leases,
             attached_before=record.attachments,
+            published_before=record.ports,
+            avoided_ports=self._ports.avoided_by(spec),
         )
         path = self.launch_path(spec.name)
         try:
@@ -102,6 +114,7 @@ class Launching:
             terminal=terminal,
             age_ns=age_ns or 0,
             attachments=launched.attachments,
+            ports=self._ports.of(spec.name),
         )
 
     def _sources(self, spec: ContainerSpec, terminal: int | None) -> tuple[tuple[Source, ...], int | None]:

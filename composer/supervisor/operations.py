@@ -119,7 +119,7 @@ class Operations:
     async def _up(self, session: Session, up: Up) -> Done:
         project = self._project
         async with project.turn.to_bring_up(session.client, queued=_queued(session)):
-            observed = await self._observe(up.desired)
+            observed = await self._observe(up.desired, starting=up.desired)
             plan = reconcile(up.desired, observed, options=up.options)
             project.want(up.desired)
             for sentence in differences(up.desired, observed):
@@ -173,21 +173,24 @@ class Operations:
 
     async def _bring_up(self, session: Session, planner: Planner, *, timeout_ns: Timeout = None) -> Done:
         async with self._project.turn.to_bring_up(session.client, queued=_queued(session)):
-            return await self._at_once(session, planner, timeout_ns=timeout_ns)
+            return await self._at_once(session, planner, timeout_ns=timeout_ns, starts=True)
 
     async def _take_down(self, session: Session, planner: Planner, *, timeout_ns: Timeout = None) -> Done:
         async with self._project.turn.to_take_down(session.client, queued=_queued(session)):
             return await self._at_once(session, planner, timeout_ns=timeout_ns)
 
-    async def _at_once(self, session: Session, planner: Planner, *, timeout_ns: Timeout = None) -> Done:
+    async def _at_once(
+        self, session: Session, planner: Planner, *, timeout_ns: Timeout = None, starts: bool = False
+    ) -> Done:
         """Plan and walk, whoever has the turn."""
         desired = self._project.desired or Desired(self._project.name, ())
-        await self._walk(session, planner(desired, await self._observe(None)), timeout_ns=timeout_ns)
+        observed = await self._observe(None, starting=desired if starts else None)
+        await self._walk(session, planner(desired, observed), timeout_ns=timeout_ns)
         return Done()
 
-    async def _observe(self, desired: Desired | None) -> Observed:
+    async def _observe(self, desired: Desired | None, *, starting: Desired | None = None) -> Observed:
         await self._project.wait_launches()
-        return await anyio.to_thread.run_sync(self._project.observed, desired)
+        return await anyio.to_thread.run_sync(self._project.observed, desired, starting)
 
     async def _walk(self, session: Session, plan: Plan, *, timeout_ns: Timeout) -> None:
         steps = Steps(self._project, tell=session.tell, timeout_ns=timeout_ns)

@@ -41,6 +41,7 @@ from composer.supervisor.keeper import Keeper
 from composer.supervisor.launcher_link import Child, LauncherLink
 from composer.supervisor.launching import Launching
 from composer.supervisor.networks import Networks
+from composer.supervisor.ports import Ports
 from composer.supervisor.run import Run
 from composer.supervisor.turn import Turn
 
@@ -70,7 +71,10 @@ class Project:
         self.changes = changes  # of the set of keepers, and of whether they are at rest
         self.turn = Turn()
         self.networks = Networks(paths, name)
-        self.launching = Launching(paths, name, link=link, running=self._child_of, networks=self.networks, log=log)
+        self.ports = Ports(paths, name)
+        self.launching = Launching(
+            paths, name, link=link, running=self._child_of, networks=self.networks, ports=self.ports, log=log
+        )
         self._all_paths = paths
         self._root = paths.root
         self._group = group
@@ -107,8 +111,11 @@ class Project:
         found = self.wanted(container)
         return found[0].service if found else container
 
-    def observed(self, desired: Desired | None) -> Observed:
-        """A snapshot for the planner. Blocks for as long as archives that are new take to hash."""
+    def observed(self, desired: Desired | None, starting: Desired | None = None) -> Observed:
+        """A snapshot for the planner. Blocks for as long as archives that are new take to hash.
+
+        `starting` is what containers may be started of: whether their ports are to be had is looked at.
+        """
         containers = tuple(observed_container(keeper.record) for keeper in self.keepers.values())
         networks, subnets = self.networks.observe()
         return Observed(
@@ -119,6 +126,7 @@ class Project:
             volumes=volume_store.observed(self._all_paths),
             missing=missing(desired) if desired else {},
             project=self.name,
+            ports=self.ports.observe(starting),
         )
 
     async def wait_launches(self) -> None:
@@ -152,6 +160,7 @@ class Project:
     def _take(self, desired: Desired) -> None:
         self.desired = desired
         self.networks.want(desired)
+        self.ports.want(desired)
         self._wanted = {
             spec.name: (spec, service.policy) for service in desired.services for spec in service.containers
         }
@@ -238,6 +247,7 @@ class Project:
         keeper.journal.removing()
         self._scopes.pop(keeper.name).cancel()
         try:
+            await self.ports.close(keeper.name)
             # a large layer takes a while
             await anyio.to_thread.run_sync(runtime_container.remove, self.paths.bundle(keeper.name))
             self._put_away(keeper)

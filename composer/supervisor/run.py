@@ -22,7 +22,7 @@ from composer.runtime.cgroup import control, freeze, kill, oom
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.exits import ExitRecord
 from composer.spec.codec import DecodeError
-from composer.spec.network import Attachment
+from composer.spec.network import Attachment, PortBinding
 from composer.supervisor.launcher_link import Child, LauncherGone, LauncherLink
 from composer.supervisor.pump import Pump
 
@@ -53,9 +53,11 @@ class Run:
         terminal: int | None = None,
         age_ns: int = 0,
         attachments: tuple[Attachment, ...] = (),
+        ports: tuple[PortBinding, ...] = (),
     ) -> None:
         self.child = child
         self.attachments = attachments
+        self.ports = ports
         self.cgroup = cgroup
         self.pump = pump
         self.terminal = terminal  # the master, which the pump reads and closes

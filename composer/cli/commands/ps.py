@@ -12,7 +12,7 @@ from composer.cli.containers import RUNNING, containers, no_such_service, servic
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch, text, texts
 from composer.cli.project import existing_project
-from composer.cli.render import human, template
+from composer.cli.render import human, ports, template
 from composer.cli.render.status import health, status
 from composer.cli.render.table import shorten, table
 from composer.errors import UsageError
@@ -61,6 +61,7 @@ def run(call: Invocation) -> int:
 def row(record: ContainerRecord, *, paths: Paths, now_ns: int) -> dict[str, object]:
     """A container with the fields of `docker compose ps --format json`, and two more."""
     spec = record.spec
+    published = ports.published(record)
     return {
         "Command": f'"{shlex.join(spec.process.argv)}"',
         "CreatedAt": human.local_time(record.created_ns),
@@ -73,11 +74,11 @@ def row(record: ContainerRecord, *, paths: Paths, now_ns: int) -> dict[str, obje
         "Mounts": ",".join(mounted.sources(paths, record)),
         "Name": spec.name,
         "Names": spec.name,
-        "Networks": "",
+        "Networks": ",".join(endpoint.network for endpoint in spec.endpoints),
         "OOMKilled": record.oom_killed,
-        "Ports": "",
+        "Ports": ports.summary(published),
         "Project": spec.project,
-        "Publishers": [],
+        "Publishers": ports.publishers(published),
         "RestartCount": record.restart_count,
         "RunningFor": f"{human.since(record.created_ns, now_ns=now_ns)} ago",
         "Service": spec.service,

@@ -34,12 +34,12 @@ COMMAND = Command(
         switch("--no-tty", "-T", help="No terminal of its own (default where ours is none)"),
         switch("--no-TTY", help="The same", hidden=True),
         switch("--privileged", help="All capabilities, all devices, nothing masked"),
-        Option("--publish", "-p", "PORT", repeat=True, hidden=True),
+        texts("--publish", "-p", metavar="PORT", help="Publish a port: 8080:80, 127.0.0.1:8080:80/tcp, 80"),
         switch("--quiet", "-q", help="Say nothing about dependencies", hidden=True),
         switch("--read-only", help="A root file system that cannot be written"),
         switch("--rm", help="Remove the container when it has ended"),
         text("--rootfs", metavar="PATH", help="No service: a directory, a tar archive, or / for the host's own root"),
-        switch("--service-ports", "-P", help="No effect", hidden=True),
+        switch("--service-ports", "-P", help="Publish the service's ports as well"),
         switch("--tty", "-t", help="A terminal of its own"),
         switch("--use-aliases", help="No effect", hidden=True),
         text("--user", "-u", metavar="USER", help="Who to run it as: name, uid, name:group, uid:gid"),
@@ -51,12 +51,12 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     """The exit status is that of the command."""
-    if call.arguments.texts("publish"):
-        raise UsageError("cannot publish ports of a one-off container", hint="-p behind `run` means --publish")
     if call.arguments.switch("dry-run"):
         raise UsageError("cannot try `run` without doing it", hint="`up --dry-run` shows what services would do")
     call.require_root()
     if call.arguments.text("rootfs") is not None:
+        if call.arguments.texts("publish"):
+            raise UsageError("cannot publish ports of a container without a network", hint="run one of a service")
         from composer.cli import running_bare
 
         return running_bare.run(call)

@@ -35,8 +35,11 @@ from composer.runtime.launcher.loop import Loop
 from composer.runtime.launcher.packets import close_all
 from composer.runtime.launcher.protocol import Exited, Message, RunningContainer
 from composer.runtime.namespaces import open_process
+from composer.runtime.ports import publishing
+from composer.runtime.ports.porter import Porter
 from composer.spec import codec
 
+PAUSE_OF_PORTERS = 1.0  # seconds before one that has died gets a successor
 PATIENCE_OF_ADOPTERS = 1000  # milliseconds; older kernels do not tell
 
 
@@ -59,6 +62,7 @@ class _Container:
     ours: bool  # our child, to be reaped; an adopted one is reaped by whoever is its parent
     record: ExitRecord | None = None
     forgotten: bool = False
+    porter: Porter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,43 @@ class Children:
     def _watch(self, one: _Container) -> None:
         self.containers[one.launch.spec.name] = one
         self.loop.watch(one.started.pidfd, partial(self._bury, one))
+        one.porter = one.started.porter
+        if one.porter is None:
+            self._reopen_ports(one)
+        else:
+            self.loop.watch(one.porter.pidfd, partial(self._bury_porter, one))
+
+    def _reopen_ports(self, one: _Container) -> None:
+        """Whoever looks after its published ports is looked after, or made anew."""
+        if one.record is not None:
+            return
+        try:
+            one.porter = publishing.reopen(one.launch.state, one.started.pidfd)
+        except (PycomposeError, OSError) as error:
+            self.everybody.log(f"cannot look after the ports of container {one.launch.spec.name}: {error}")
+        if one.porter is not None:
+            self.loop.watch(one.porter.pidfd, partial(self._bury_porter, one))
+
+    def _bury_porter(self, one: _Container) -> None:
+        """It has ended before we took note of its container's end, or was killed."""
+        self._forget_porter(one)
+        self.loop.call_later(PAUSE_OF_PORTERS, partial(self._reopen_ports, one))
+
+    def _forget_porter(self, one: _Container) -> None:
+        if one.porter is not None:
+            self.loop.unwatch(one.porter.pidfd)
+            if one.porter.is_child:
+                os.waitpid(one.porter.pid, 0)
+            os.close(one.porter.pidfd)
+            one.porter = None
+
+    def _close_ports(self, one: _Container) -> None:
+        """Once its end is told, its ports are free."""
+        try:
+            publishing.close(one.launch.state)
+        except (PycomposeError, OSError) as error:
+            self.everybody.log(f"cannot take back the ports of container {one.launch.spec.name}: {error}")
+        self._forget_porter(one)
 
     def _bury(self, one: _Container) -> None:
         """PID 1 has ended."""
@@ -237,6 +278,7 @@ class Children:
             )
             self._keep(one.launch.state, one.record)
         self._clear_cgroup(started.cgroup)
+        self._close_ports(one)
         self.everybody.tell(Exited(one.launch.spec.name, one.record))
         if one.forgotten:
             self._drop(one.launch.spec.name)

@@ -143,8 +143,7 @@ def _create(network: Network, asked: Network, *, route: RouteSocket, there: Host
     link = labels.network_link(network)
     bridge = network.driver is Driver.BRIDGE
     if bridge:
-        last = not any(found.label.project == network.project for found in there.networks.values())
-        undo.callback(firewall.remove, network.project, link=link, last=last)
+        undo.callback(firewall.remove, network.project, link=link)
         firewall.add(network, link=link)
     on = forwarding.switch_on(network, there)
     undo.callback(forwarding.switch_off, on, there)
@@ -239,11 +238,7 @@ def _remove(found: FoundNetwork, *, route: RouteSocket, there: HostNetwork) -> N
     route.perform([rtnetlink.delete_link(link)])  # fine if the group was it; else somebody has changed groups
     left = replace(there, networks={key: value for key, value in there.networks.items() if value is not found})
     if label.driver == Driver.BRIDGE.value:
-        last = not any(
-            other.label.project == label.project and other.label.driver == label.driver
-            for other in left.networks.values()
-        )
-        firewall.remove(label.project, link=link, last=last)
+        firewall.remove(label.project, link=link)
     forwarding.switch_off(label.forwarding, left)
 
 

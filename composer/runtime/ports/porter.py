@@ -1,0 +1,109 @@
+"""A process for each container that has published ports: a fork of whoever started it, that does nothing else.
+
+It has the sockets that hold the ports, carries what comes to them (proxy), and sees the container's end by its pidfd:
+then it takes away what leads to the container, and leaves. So neither supervisor nor launcher is needed for any of it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn
+
+from composer.linux import conntrack
+from composer.linux.pidfd import pidfd_open
+from composer.linux.prctl import set_name
+from composer.linux.process import close_range, reset_signals, start_time
+from composer.runtime.launcher.loop import Loop
+from composer.runtime.ports import publication, rules
+from composer.runtime.ports.proxy import Proxy
+from composer.runtime.ports.publication import Publication
+from composer.spec.network import PortBinding
+
+NAME = "pycompose-ports"
+STANDARD_ERROR = 2
+
+Held = tuple[PortBinding, socket.socket]
+
+
+@dataclass(frozen=True, slots=True)
+class Porter:
+    """One that was seen alive."""
+
+    pid: int
+    pidfd: int  # the caller's to close
+    start_time: int
+    is_child: bool = True  # to be reaped by the caller
+
+
+def start(it: Publication, state: str, *, sockets: list[Held], pidfd: int) -> Porter:
+    """Fork one for the container behind `pidfd`. The caller has one thread. Raises OSError."""
+    pid = os.fork()
+    if pid == 0:
+        _be(it, state, sockets=sockets, pidfd=pidfd)
+    return Porter(pid, pidfd_open(pid), start_time(pid))
+
+
+def _be(it: Publication, state: str, *, sockets: list[Held], pidfd: int) -> NoReturn:
+    """Never back into what the caller was about to do."""
+    status = 1
+    try:
+        os.setsid()  # a terminal's signals are not for us
+        set_name(NAME)
+        signal.set_wakeup_fd(-1)
+        reset_signals()
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        _keep_only((pidfd, *(sock.fileno() for _, sock in sockets)))
+        _serve(it, state, sockets=sockets, pidfd=pidfd)
+        status = 0
+    finally:
+        if status:
+            _tell(it)
+        os._exit(status)
+    raise AssertionError("_exit does not return")
+
+
+def _tell(it: Publication) -> None:
+    import traceback  # a launcher has no use for it
+
+    with suppress(OSError):
+        os.write(STANDARD_ERROR, f"{NAME} of container {it.container}: {traceback.format_exc()}".encode())
+
+
+def _keep_only(fds: Iterable[int]) -> None:
+    """Close everything else; standard error stays the launcher's log."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number in (0, 1):
+        os.dup2(null, number)
+    first = STANDARD_ERROR + 1
+    for fd in sorted(fds):
+        if fd > first:
+            close_range(first, fd - 1)
+        first = fd + 1
+    close_range(first)
+
+
+def _serve(it: Publication, state: str, *, sockets: list[Held], pidfd: int) -> None:
+    loop = Loop()
+    proxy = Proxy(loop, it.backends)
+    for binding, sock in sockets:
+        proxy.open(binding, sock)
+    loop.watch(pidfd, loop.stop)
+    loop.run()
+    proxy.close()
+    for _, sock in sockets:
+        sock.close()
+    clear(it)
+    publication.remove(state)
+
+
+def clear(it: Publication) -> None:
+    """Take away what leads to a container that has ended. Raises HostError, OSError."""
+    rules.remove(it.project, it.container)
+    for address in it.backends:
+        with suppress(OSError):  # a kernel that does not tell its connections: they go by themselves
+            conntrack.forget(conntrack.answered_by(address))
