@@ -130,3 +130,23 @@ class PortBinding:
     protocol: Protocol
     address: str  # "0.0.0.0" and "::" are all of a family
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPort:
+    """A port as SRV records have it: _http._tcp.web."""
+
+    name: str
+    protocol: Protocol
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How a container finds others by name, and is found."""
+
+    resolvers: tuple[str, ...] = ()  # asked for the rest of the world's names, instead of the host's
+    links: tuple[tuple[str, str], ...] = ()  # (name, what it stands for), for this container alone
+    only_healthy: bool = False  # found only while it is healthy
+    own: tuple[str, ...] = ()  # beside the container's own name, on all networks
+    ports: tuple[NamedPort, ...] = ()

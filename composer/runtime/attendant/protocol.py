@@ -1,0 +1,85 @@
+"""What the attendant is told, one JSON message per packet.
+
+    launcher, `run`                                attendant
+                                                   Hello(pid) first on every connection
+    Serve(request, resident) [pidfd, UDP, TCP]     Done(request)
+    SetHealthy(request, container, healthy)        Done(request)
+
+In brackets: descriptors that travel with the packet; without the sockets, the attendant opens them itself. It leaves
+when nobody is connected and no resident lives.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TypeVar, get_args
+
+from composer.runtime.attendant.zone import Resident
+from composer.spec import codec
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """A container runs: it has names, and may ask for names. Said again of the same process, it changes what was said;
+    its health stays what it was."""
+
+    request: int
+    resident: Resident
+
+
+@dataclass(frozen=True, slots=True)
+class SetHealthy:
+    """What the health checks of a container say has changed."""
+
+    request: int
+    container: str
+    healthy: bool
+
+
+Request = Serve | SetHealthy
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First on every connection."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It has been taken note of."""
+
+    request: int
+
+
+Message = Hello | Done
+
+_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in get_args(Request)}
+_MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in get_args(Message)}
+T = TypeVar("T")
+
+
+def encode(value: Request | Message) -> bytes:
+    """One packet."""
+    return json.dumps({codec.TAG: type(value).__name__, **codec.encode(value)}, separators=(",", ":")).encode()
+
+
+def decode_request(packet: bytes) -> Request:
+    """What the attendant was told. Raises codec.DecodeError."""
+    return _decode(packet, _REQUESTS)
+
+
+def decode_message(packet: bytes) -> Message:
+    """What the attendant said. Raises codec.DecodeError."""
+    return _decode(packet, _MESSAGES)
+
+
+def _decode(packet: bytes, classes: dict[str, type[T]]) -> T:
+    try:
+        tree = json.loads(packet)
+        cls = classes[tree[codec.TAG]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise codec.DecodeError(f"not a message: {error!r}") from error
+    return codec.decode(cls, tree)

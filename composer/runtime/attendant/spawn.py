@@ -1,0 +1,146 @@
+"""Finds a project's attendant, or starts it, detached from whoever starts it.
+
+    somebody                                 between                      attendant
+    flock(attendant.lock): nobody has it
+    bind, listen: attendant.sock
+    fork ──────────────────────────────────► setsid
+                                             fork, execve ──────────────► has the lock and the listening socket
+    waitpid ◄─────────────────────────────── _exit                          by inheritance, as long as it lives
+    connect: it need not have got that far
+
+Somebody has the lock: the attendant lives, or one is being started this moment. So the lock tells, and no file does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import sys
+import time
+
+from composer.errors import HostError
+from composer.linux.pidfd import pidfd_open
+from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
+from composer.runtime.attendant.client import Attendant
+from composer.runtime.attendant.process import LOCK, LOG, SOCKET, Config
+from composer.runtime.launcher import packets
+from composer.spec import codec
+
+MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+BACKLOG = 16
+ATTEMPTS = 200
+PAUSE = 0.01  # seconds between attempts at one that is just starting or leaving
+NOT_EXECUTED = 127
+
+
+def connect(project: str, *, directory: str) -> socket.socket:
+    """A blocking connection to the attendant of a project, which is started if there is none. Raises HostError.
+
+    The caller has one thread: it forks.
+    """
+    try:
+        for _ in range(ATTEMPTS):
+            sock = find(directory)
+            if sock is not None:
+                return sock
+            if not _start(project, directory):
+                time.sleep(PAUSE)  # it is between two of its own steps
+    except OSError as error:
+        raise HostError(f"cannot start the attendant of project {project}: {error.strerror}") from error
+    raise HostError(f"cannot reach the attendant of project {project}: it does not answer at {directory}/{SOCKET}")
+
+
+def find(directory: str) -> socket.socket | None:
+    """A connection to the attendant that is there, None where there is none."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        sock.connect(f"{directory}/{SOCKET}")
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+        sock.close()
+        return None
+    except OSError as error:
+        sock.close()
+        raise HostError(f"cannot reach the attendant at {directory}/{SOCKET}: {error.strerror}") from error
+    packets.prepare(sock)
+    return sock
+
+
+def wait_gone(directory: str, *, patience: float) -> None:
+    """Wait, for at most so many seconds, for the end of an attendant that nobody needs any longer."""
+    try:
+        sock = find(directory)
+        if sock is None:
+            return
+        with Attendant(sock) as attendant:
+            pidfd = pidfd_open(attendant.pid)
+    except (HostError, ProcessLookupError):
+        return  # it was about to leave
+    select.select([pidfd], [], [], patience)
+    os.close(pidfd)
+
+
+def _start(project: str, directory: str) -> bool:
+    """Whether one was started; False where there is one. Raises OSError."""
+    lock = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if not os.fstat(lock).st_nlink:
+            return False  # whoever held it has left and taken it away: this is the lock of nothing
+        with _listen(f"{directory}/{SOCKET}") as listener:
+            _spawn(Config(project, directory, listener.fileno(), lock))
+        return True
+    finally:
+        os.close(lock)
+
+
+def _listen(path: str) -> socket.socket:
+    try:
+        os.unlink(path)  # of one that was killed
+    except FileNotFoundError:
+        pass
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _spawn(config: Config) -> None:
+    log = os.open(f"{config.directory}/{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _execute(config, log)
+        finally:
+            os._exit(0)
+    os.close(log)
+    os.waitpid(pid, 0)
+
+
+def _execute(config: Config, log: int) -> None:
+    try:
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(null, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir("/")
+        os.umask(0o022)
+        reset_signals()
+        close_range(3, flags=CLOSE_RANGE_CLOEXEC)
+        for fd in (config.listener_fd, config.lock_fd):
+            os.set_inheritable(fd, True)
+        argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
+        os.execve(sys.executable, argv, {"LC_CTYPE": "C.UTF-8"})
+    finally:
+        os._exit(NOT_EXECUTED)
