@@ -45,6 +45,8 @@ from composer.store import volumes as volume_store
 from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
 
+_PATIENCE = 2.0  # seconds for the process that answers for names to leave after the last container
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -74,6 +76,7 @@ class Oneoff:
             # for a supervisor that takes over should we be killed
             atomic.replace(f"{launch.state}/launch.json", codec.dumps(launch).encode(errors="surrogateescape"))
             started = self._start(launch, where)
+            self._introduce(launch, started)
         except BaseException:
             self.remove()
             control.remove_empty(where)
@@ -110,8 +113,13 @@ class Oneoff:
         container.remove(self.paths.bundle(name), self.paths.state(name))
         volumes.let_go(self.call.paths, self.record, fate=Anonymous.REMOVE)
         # a project that was made for this container goes with it; rmdir(2) refuses while there is anything else
-        for directory in (self.paths.bundles, self.paths.containers, self.paths.run):
+        for directory in (self.paths.bundles, self.paths.containers):
             _remove_if_empty(directory)
+        if self.record.spec.endpoints and not os.path.exists(self.paths.containers):
+            from composer.runtime.attendant import spawn
+
+            spawn.wait_gone(self.paths.run, patience=_PATIENCE)
+        _remove_if_empty(self.paths.run)
 
     def _launch(self) -> Launch:
         spec = self.record.spec
@@ -156,6 +164,24 @@ class Oneoff:
 
             for endpoint in spec.endpoints:
                 yield networks.resolved(endpoint.network, directory=self.call.paths.networks)
+
+    def _introduce(self, launch: Launch, started: Started) -> None:
+        """Have names answered, its own and those that it asks for: by a process that needs nobody to look after it."""
+        if not started.attachments:
+            return
+        from composer.runtime.attendant import front
+
+        resident = front.resident_of(launch, started.attachments, pid=started.pid, start_time=started.start_time)
+        try:
+            front.introduce(
+                resident, started.pidfd, sockets=started.names, project=launch.spec.project, directory=self.paths.run
+            )
+        except HostError as error:  # it runs on without
+            print(
+                f"pycompose: names are not answered in container {launch.spec.name}: {error.message}", file=sys.stderr
+            )
+        for fd in started.names:
+            os.close(fd)
 
     def _wait(self, started: Started) -> int:
         for warning in started.warnings:

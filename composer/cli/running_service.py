@@ -108,6 +108,7 @@ def _overrides(call: Invocation, project: Project, service: str, argv: tuple[str
         labels=running.labels(call),
         tty=running.terminal(call),
         stdin_open=running.reads_input(call),
+        use_aliases=given.switch("use-aliases"),
         ports=_ports(call, project.services[service]),
     )
 

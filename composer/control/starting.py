@@ -25,6 +25,7 @@ from typing import TypeVar
 from composer.errors import HostError
 from composer.linux import inotify
 from composer.linux.pidfd import pidfd_open
+from composer.runtime.attendant import spawn as attendant
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher import protocol, spawn
 from composer.spec import codec
@@ -143,7 +144,7 @@ def _last_line(path: str) -> str:
 
 
 def sweep(places: ProjectPaths) -> None:
-    """Remove a project's volatile directory if it has no container and both its processes have left, or are about to.
+    """Remove a project's volatile directory if it has no container and its processes have left, or are about to.
 
     Raises HostError.
     """
@@ -151,6 +152,7 @@ def sweep(places: ProjectPaths) -> None:
         if _has_containers(places):
             return
         _wait_gone(places)
+        attendant.wait_gone(places.run, patience=_PATIENCE)
         if not os.path.exists(places.supervisor_socket):
             shutil.rmtree(places.run, ignore_errors=True)
             _remove_if_empty(places.bundles)

@@ -66,8 +66,6 @@ _SWARM = "for Swarm only"
 _WINDOWS = "for Windows containers only"
 
 UNHANDLED = (
-    Unhandled("links", ("services.*.links.*",), "only the start order is kept"),
-    Unhandled("external_links", ("services.*.external_links.*",), "they are ignored"),
     Unhandled("image mounts", ("services.*.volumes.*",), "nothing is mounted", matches=_has_type("image")),
     Unhandled(
         "npipe and cluster mounts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from composer.lowering import (
+    answering,
     cgroup,
     devices,
     files,
@@ -26,6 +27,7 @@ from composer.model.project import Project
 from composer.model.service import Service
 from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Private
 from composer.spec.mounts import Mount
+from composer.spec.network import Names
 
 
 def lower(
@@ -38,14 +40,14 @@ def lower(
     containers: Mapping[str, tuple[str, ...]],
     networks: Mapping[str, Where],
     oneoff: bool = False,
+    aliases: bool = True,
     more: tuple[Mount, ...] = (),
     place: Callable[[str, int], str] = lambda _service, _index: "",
 ) -> ContainerSpec:
     """Container `number` of a service. `containers` are the names of each service's, `networks` those of the project.
-
-    Raises InvalidFile.
+    Without `aliases` it does not answer to the names of its service. Raises InvalidFile.
     """
-    joined = network.join(service, networks)
+    joined = network.join(service, networks, aliases=aliases)
     spaces = namespaces.lower(service, containers=containers, network=joined.namespace)
     hostname = _hostname(service, name, spaces, host)
     mounted = mounts.lower(service, project=project, containers=containers, more=more)
@@ -84,6 +86,7 @@ def lower(
         labels=labels.of(service.labels, project=project.name, service=service.name, number=number, oneoff=oneoff),
         annotations=tuple(sorted(service.annotations.items())),
         endpoints=joined.endpoints,
+        names=answering.lower(service, hostname=hostname, aliases=aliases) if joined.endpoints else Names(),
         ports=ports.lower(service, place=place) if joined.endpoints else (),
     )
 

@@ -44,6 +44,7 @@ class OneoffOverrides:
     labels: tuple[tuple[str, str], ...] = ()
     tty: bool | None = None
     stdin_open: bool | None = None
+    use_aliases: bool = False  # others find it by the names of the service
     ports: tuple[Port, ...] = ()  # instead of the file's
 
 
@@ -103,6 +104,7 @@ def oneoff(
         containers=_containers(project, LoweringOptions()),
         networks=networks,
         oneoff=True,
+        aliases=overrides.use_aliases,
         more=overrides.mounts,
     )
     if overrides.user is not None:

@@ -9,6 +9,7 @@ from enum import Enum
 from composer.lowering.host import HostFacts
 from composer.spec.mounts import File
 
+NAME_SERVER = "127.0.0.11"  # the attendant is asked there, as Docker's own server is
 HOST_GATEWAY = "host-gateway"
 _OWN_ADDRESS = "127.0.1.1"  # as Debian does for a host without a fixed address: distinct from localhost, on loopback
 _LOCALHOST = """\
@@ -49,10 +50,11 @@ def generated(
     taken: Collection[str] = (),
 ) -> tuple[File, ...]:
     """The three files, but for those whose place is `taken` by a mount of the user's."""
+    resolv_conf = _asking_us if reach is Reach.NETWORKS else _resolv_conf
     files = (
         File("/etc/hostname", f"{hostname}\n"),
         _hosts(hostname, domainname, reach=reach, host=host, extra=resolving.extra_hosts),
-        _resolv_conf(host.resolv_conf, resolving),
+        resolv_conf(host.resolv_conf, resolving),
     )
     return tuple(file for file in files if file.target not in taken)
 
@@ -93,6 +95,24 @@ def _resolv_conf(own: str, resolving: Resolving) -> File:
         return File("/etc/resolv.conf", _ended(own), identity="")
     kept = [line for keyword in said for line in (lines[keyword] if said[keyword] else _lines_of(own, keyword))]
     return File("/etc/resolv.conf", "\n".join((*kept, "")), identity=repr(said))
+
+
+def _asking_us(own: str, resolving: Resolving) -> File:
+    """Our own name server, which asks the host's or those of `dns`. A name of ours has one label: it is asked for as it
+    is, before any of `search` is put behind it."""
+    said = {"search": resolving.dns_search, "options": resolving.dns_opt}
+    search = tuple(domain for domain in resolving.dns_search if domain != ".")
+    lines = [f"search {' '.join(search)}"] if search else []
+    if not resolving.dns_search:
+        lines = _lines_of(own, "search")
+    options = list(resolving.dns_opt)
+    if not options:
+        known = (option for line in _lines_of(own, "options") for option in line.split()[1:])
+        options = [option for option in known if not option.startswith("ndots:")]
+    if not any(option.startswith("ndots:") for option in options):
+        options.append("ndots:0")
+    text = "\n".join((f"nameserver {NAME_SERVER}", *lines, f"options {' '.join(options)}", ""))
+    return File("/etc/resolv.conf", text, identity=repr(said))
 
 
 def _lines_of(text: str, keyword: str) -> list[str]:

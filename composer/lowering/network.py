@@ -233,7 +233,7 @@ def _with_reserved(where: Where, key: str, project: Project) -> Where:
 # ---- places in them ----------------------------------------------------------------------------------------------
 
 
-def join(service: Service, networks: Mapping[str, Where]) -> Joined:
+def join(service: Service, networks: Mapping[str, Where], *, aliases: bool = True) -> Joined:
     """A service's endpoints, in the order of their interfaces: by priority, then by key. Raises InvalidFile."""
     keys = [key for key in keys_of(service) if key in networks]
     special = [where for key in keys if not isinstance(where := networks[key], Network)]
@@ -245,6 +245,7 @@ def join(service: Service, networks: Mapping[str, Where]) -> Joined:
             return Joined(namespace=special[0])
         endpoints = tuple(_endpoint(service, key, networks[key]) for key in sorted(keys, key=_rank(service)))
         _refuse_twice(endpoints)
+        endpoints = endpoints if aliases else tuple(replace(endpoint, aliases=()) for endpoint in endpoints)
         mac = _mac(service.mac_address, ("mac_address",)) if service.mac_address else ""
     except _Misfit as it:
         raise refused(it.code, it.message, "services", service.name, *it.path, hint=it.hint) from None

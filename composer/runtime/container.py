@@ -16,10 +16,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from composer.errors import HostError, PycomposeError
+from composer.errors import HostError, MissingFeature, PycomposeError
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.process import command_line_area, start_time
 from composer.runtime import devices, failures, files, grants, mounts, namespaces, program, rootfs, stdio, sysctl
+from composer.runtime.attendant.sockets import open_sockets
 from composer.runtime.cgroup import control
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.location import Location
@@ -55,6 +56,7 @@ class Started:
     kept: tuple[int, ...]  # ends of the FIFOs of Stdio.FIFO, to be held until the container is forgotten (see stdio)
     warnings: tuple[str, ...]  # what was asked for and this host cannot do
     attachments: tuple[Attachment, ...] = ()  # its places in networks
+    names: tuple[int, ...] = ()  # sockets that names are asked at, open in its network namespace
     porter: Porter | None = None  # a child that looks after its published ports until it ends
 
 
@@ -125,9 +127,10 @@ def _begin(
         if pid == 0:
             walk(road, newborn)
         undo.callback(end, pid, pidfd)
+        names, unheard = _open_names(places.attachments, pidfd, undo)
         places.attach(pid)
     published.begin(pidfd)
-    warnings = (*created.warnings, *prepared.limits.warnings, *published.warnings)
+    warnings = (*created.warnings, *prepared.limits.warnings, *published.warnings, *unheard)
     started = Started(
         pid,
         pidfd,
@@ -137,9 +140,26 @@ def _begin(
         kept=streams.kept,
         warnings=warnings,
         attachments=places.attachments,
+        names=names,
         porter=published.porter,
     )
     return started, reader
+
+
+def _open_names(
+    attachments: tuple[Attachment, ...], pidfd: int, undo: ExitStack
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The sockets, opened while the child waits at the gate, so that its program finds them from the first moment on;
+    and why there are none, where there cannot be: the container does without."""
+    if not attachments:
+        return (), ()
+    try:
+        opened = open_sockets(pidfd)
+    except (OSError, MissingFeature) as error:
+        return (), (f"names of other containers cannot be asked for: {error}",)
+    for fd in opened:
+        undo.callback(os.close, fd)
+    return opened, ()
 
 
 def prepare_program(spec: ContainerSpec, purpose: str, *, cache: str) -> Program:

@@ -102,14 +102,16 @@ def _orphan(record: ContainerRecord, boot: str) -> Launched | None:
     """A container that runs although the launcher that started it is gone."""
     if not is_alive(record, boot=boot):
         return None
-    return Launched(Child(record.spec.name, record.pid, record.start_time), Cgroup(record.cgroup))
+    child = Child(record.spec.name, record.pid, record.start_time)
+    return Launched(child, Cgroup(record.cgroup), attachments=record.attachments)
 
 
 async def _introduce(project: Project, orphan: Launched) -> None:
     """Have the launcher look after an orphan: probes and hooks are its children."""
     name = orphan.child.container
+    launch_path = project.launching.launch_path(name)
     try:
-        await project.link.adopt(orphan.child, orphan.cgroup, launch_path=project.launching.launch_path(name))
+        await project.link.adopt(orphan.child, orphan.cgroup, launch_path=launch_path, attachments=orphan.attachments)
     except errors.PycomposeError as error:
         project.log.warning("the launcher cannot adopt", container=name, why=error.message)
 

@@ -181,10 +181,12 @@ class LauncherLink:
         self._children.add(child)
         return Launched(child, Cgroup(answer.cgroup), terminal, answer.warnings, answer.attachments)
 
-    async def adopt(self, child: Child, cgroup: Cgroup, *, launch_path: str) -> None:
+    async def adopt(
+        self, child: Child, cgroup: Cgroup, *, launch_path: str, attachments: tuple[Attachment, ...] = ()
+    ) -> None:
         """Have the launcher look after a container that an earlier one has started. Raises PycomposeError."""
         number = next(self._numbers)
-        await self._ask(Adopt(number, launch_path, child.pid, child.start_time, cgroup.directories))
+        await self._ask(Adopt(number, launch_path, child.pid, child.start_time, cgroup.directories, attachments))
         self._children.add(child)
 
     async def open_terminal(self, container: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from composer.spec.container import (
 from composer.spec.desired import Condition, Dependency
 from composer.spec.fingerprint import fingerprint
 from composer.spec.mounts import Bind, File, Filesystem, Mount, Propagation, Recursion, Tmpfs
-from composer.spec.network import Endpoint
+from composer.spec.network import Endpoint, NamedPort, Names, Protocol
 from composer.spec.policy import Policy
 from composer.spec.process import Process, Rlimit
 from composer.spec.rootfs import Archive, Directory, HostRoot
@@ -48,6 +49,7 @@ ff00::	ip6-mcastprefix
 ff02::1	ip6-allnodes
 ff02::2	ip6-allrouters
 """
+ASKING_US = "nameserver 127.0.0.11\nsearch example.org\noptions edns0 ndots:0\n"
 HOSTS = f"{LOCALHOST}127.0.1.1\tshop-web-1\n"
 FOURTEEN = (
     "CAP_CHOWN",
@@ -114,7 +116,7 @@ def test_a_service_that_says_nothing_is_docker_s_default_container() -> None:
         files=(
             File("/etc/hostname", "shop-web-1\n"),
             File("/etc/hosts", LOCALHOST, own_names="shop-web-1"),
-            File("/etc/resolv.conf", HOST.resolv_conf, identity=""),
+            File("/etc/resolv.conf", ASKING_US, identity="{'search': (), 'options': ()}"),
         ),
         masked_paths=(
             "/proc/acpi",
@@ -139,6 +141,7 @@ def test_a_service_that_says_nothing_is_docker_s_default_container() -> None:
             ("com.docker.compose.service", "web"),
         ),
         endpoints=(Endpoint("shop_default"),),
+        names=Names(own=("web", "shop-web-1")),
     )
     assert policy() == Policy()
 
@@ -397,8 +400,46 @@ def test_hosts() -> None:
         ),
     ],
 )
-def test_resolv_conf(keys: dict[str, Any], content: str) -> None:
+def test_resolv_conf_without_networks(keys: dict[str, Any], content: str) -> None:
+    assert contents(web(network_mode="none", **keys))["/etc/resolv.conf"] == content
+
+
+@pytest.mark.parametrize(
+    ("keys", "content"),
+    [
+        ({}, ASKING_US),
+        ({"dns": ("1.1.1.1", "8.8.8.8")}, ASKING_US),
+        ({"dns_search": ("a.org", "b.org")}, "nameserver 127.0.0.11\nsearch a.org b.org\noptions edns0 ndots:0\n"),
+        ({"dns_search": (".",)}, "nameserver 127.0.0.11\noptions edns0 ndots:0\n"),
+        ({"dns_opt": ("rotate",)}, "nameserver 127.0.0.11\nsearch example.org\noptions rotate ndots:0\n"),
+        ({"dns_opt": ("ndots:2",)}, "nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n"),
+    ],
+)
+def test_resolv_conf_on_networks_asks_us(keys: dict[str, Any], content: str) -> None:
     assert contents(web(**keys))["/etc/resolv.conf"] == content
+
+
+def test_our_names_are_asked_for_whatever_the_host_says_of_dots() -> None:
+    host = replace(HOST, resolv_conf="nameserver 9.9.9.9\noptions ndots:5 timeout:1\n")
+    made = lower(project(web={}), host=host, options=LoweringOptions()).services[0].containers[0]
+    assert contents(made)["/etc/resolv.conf"] == "nameserver 127.0.0.11\noptions timeout:1 ndots:0\n"
+
+
+def test_who_is_found_by_which_names_and_asks_whom() -> None:
+    names = web(
+        hostname="front",
+        dns=("1.1.1.1",),
+        links=("db:database", "cache"),
+        external_links=("blog-redis-1:redis",),
+        ports=({"target": 80, "name": "http"}, {"target": 53, "protocol": "udp", "app_protocol": "dns"}, {"target": 9}),
+    ).names
+    assert names == Names(
+        resolvers=("1.1.1.1",),
+        links=(("database", "db"), ("cache", "cache"), ("redis", "blog-redis-1")),
+        own=("web", "front"),
+        ports=(NamedPort("http", Protocol.TCP, 80), NamedPort("dns", Protocol.UDP, 53)),
+    )
+    assert web(network_mode="none").names == Names()
 
 
 def test_a_file_gives_way_to_a_mount_at_its_place() -> None:
@@ -406,10 +447,10 @@ def test_a_file_gives_way_to_a_mount_at_its_place() -> None:
     assert [file.target for file in spec.files] == ["/etc/hostname", "/etc/resolv.conf"]
 
 
-def test_another_name_server_of_the_host_recreates_nothing() -> None:
+def test_other_name_servers_of_the_host_recreate_nothing() -> None:
     here, there = (
         lower(project(web={}), host=HostFacts(resolv_conf=text), options=LoweringOptions()).services[0].containers[0]
-        for text in ("nameserver 1.1.1.1\n", "nameserver 2.2.2.2\n")
+        for text in ("search a.org\n", "search b.org\n")
     )
     assert here != there
     assert fingerprint(here, Policy()) == fingerprint(there, Policy())
@@ -569,6 +610,14 @@ def test_a_one_off_container() -> None:
     assert spec.mounts[-1] == Bind("/x", "/y")
     assert ("com.docker.compose.oneoff", "True") in spec.labels
     assert run_policy == Policy()
+
+
+def test_a_one_off_container_has_its_service_s_names_if_asked_to() -> None:
+    made = project(web={"networks": {"default": {"aliases": ("site",)}}})
+    plain, _ = oneoff(made, "web", host=HOST, overrides=OneoffOverrides(name="n"))
+    assert (plain.names.own, plain.endpoints) == (("n",), (Endpoint("shop_default"),))
+    same, _ = oneoff(made, "web", host=HOST, overrides=OneoffOverrides(name="n", use_aliases=True))
+    assert (same.names.own, same.endpoints) == (("web", "n"), (Endpoint("shop_default", aliases=("site",)),))
 
 
 def test_an_entrypoint_of_a_person_takes_the_file_s_command_away() -> None:

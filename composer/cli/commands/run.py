@@ -41,7 +41,7 @@ COMMAND = Command(
         text("--rootfs", metavar="PATH", help="No service: a directory, a tar archive, or / for the host's own root"),
         switch("--service-ports", "-P", help="Publish the service's ports as well"),
         switch("--tty", "-t", help="A terminal of its own"),
-        switch("--use-aliases", help="No effect", hidden=True),
+        switch("--use-aliases", help="Let others find it by the names of its service"),
         text("--user", "-u", metavar="USER", help="Who to run it as: name, uid, name:group, uid:gid"),
         texts("--volume", "-v", metavar="SOURCE:TARGET[:ro]", help="A directory, or a volume by its name on the host"),
         text("--workdir", "-w", metavar="DIR", help="Where to run it"),

@@ -22,6 +22,7 @@ from typing import Protocol
 from composer.errors import HostError, NoSuchThing, PycomposeError
 from composer.linux.pidfd import wait_status
 from composer.runtime import container, exits, join, stdio
+from composer.runtime.attendant.front import Front, resident_of
 from composer.runtime.cgroup import control, kill, oom
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.location import Location
@@ -38,6 +39,7 @@ from composer.runtime.namespaces import open_process
 from composer.runtime.ports import publishing
 from composer.runtime.ports.porter import Porter
 from composer.spec import codec
+from composer.spec.network import Attachment
 
 PAUSE_OF_PORTERS = 1.0  # seconds before one that has died gets a successor
 PATIENCE_OF_ADOPTERS = 1000  # milliseconds; older kernels do not tell
@@ -74,6 +76,7 @@ class _Note:
     start_time: int
     cgroup: tuple[tuple[str, str], ...]
     has_terminal: bool = False
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,6 +95,7 @@ class Children:
     loop: Loop
     everybody: Everybody
     hold: Hold
+    front: Front
     deposits: Mapping[str, int] = field(default_factory=dict)
     containers: dict[str, _Container] = field(default_factory=dict)
     processes: dict[tuple[int, int], _Process] = field(default_factory=dict)  # by identity of the audience, request
@@ -120,8 +124,11 @@ class Children:
             pty_master=streams.pop() if note.has_terminal else None,
             kept=tuple(streams),
             warnings=(),
+            attachments=note.attachments,
         )
-        self._watch(_Container(read_launch(note.launch_path), started, ours=False))
+        launch = read_launch(note.launch_path)
+        self._watch(_Container(launch, started, ours=False))
+        self._introduce(launch, started)
 
     def hold_all(self) -> None:
         """Give all to another holder."""
@@ -133,8 +140,14 @@ class Children:
 
     def _hold(self, launch: Launch, started: Started) -> None:
         has_terminal = started.pty_master is not None
-        path = f"{launch.state}/launch.json"
-        note = _Note(path, started.pid, started.start_time, started.cgroup.directories, has_terminal)
+        note = _Note(
+            f"{launch.state}/launch.json",
+            started.pid,
+            started.start_time,
+            started.cgroup.directories,
+            has_terminal,
+            started.attachments,
+        )
         self.hold.keep(launch.spec.name, codec.dumps(note), _descriptors(started))
 
     # Containers
@@ -186,6 +199,9 @@ class Children:
             close_all(_descriptors(earlier.started))
         exits.forget(launch.state)
         self._watch(_Container(launch, started, ours=True))
+        self._introduce(launch, started)
+        for fd in started.names:  # the attendant has them now
+            os.close(fd)
         answer = protocol.Started(
             request,
             name,
@@ -216,10 +232,17 @@ class Children:
                 pty_master=None,  # it went with launcher and holder
                 kept=kept,
                 warnings=(),
+                attachments=request.attachments,
             )
             self._hold(launch, started)
             self._watch(_Container(launch, started, ours=False))
+            self._introduce(launch, started)
         return protocol.Adopted(request.request)
+
+    def _introduce(self, launch: Launch, started: Started) -> None:
+        """Have its names answered, and those that it asks for."""
+        resident = resident_of(launch, started.attachments, pid=started.pid, start_time=started.start_time)
+        self.front.serve(resident, started.pidfd, sockets=started.names)
 
     def _watch(self, one: _Container) -> None:
         self.containers[one.launch.spec.name] = one
@@ -266,6 +289,7 @@ class Children:
         """PID 1 has ended."""
         started = one.started
         self.loop.unwatch(started.pidfd)
+        self.front.forget(one.launch.spec.name)
         status = os.waitpid(started.pid, 0)[1] if one.ours else _status_of_adopted(started.pidfd)
         one.record = self._recorded(one)
         if one.record is None:

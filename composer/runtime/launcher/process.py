@@ -16,6 +16,7 @@ from typing import assert_never
 
 from composer.errors import PycomposeError
 from composer.linux.prctl import set_name
+from composer.runtime.attendant.front import Front
 from composer.runtime.cgroup import control, location
 from composer.runtime.launcher import deposits, packets, protocol
 from composer.runtime.launcher.children import Children, failed
@@ -51,10 +52,13 @@ class Launcher:
         self._loop = Loop()
         self._hold = Hold(config, loop=self._loop, log=self.log)
         self._deposits = Deposits(self._hold, self.log)
+        directory = os.path.dirname(config.socket)
+        self._front = Front(config.project, directory=directory, loop=self._loop, log=self.log)
         self._children = Children(
             location.prepare(config.project),
             self._loop,
             everybody=self,
+            front=self._front,
             hold=self._hold,
             deposits=self._deposits.files,
         )
@@ -170,6 +174,8 @@ class Launcher:
             case protocol.Deposit(number, identity):
                 self._deposits.take(identity, *fds)
                 peer.tell(protocol.Taken(number))
+            case protocol.SetHealthy(name, healthy):
+                self._front.set_healthy(name, healthy=healthy)
             case protocol.Forget(name):
                 self._children.forget(name)
             case protocol.Shutdown():
@@ -195,6 +201,7 @@ class Launcher:
     def _leave(self) -> None:
         self._listener.close()
         self._children.bury_ended()
+        self._front.close()
         try:
             os.unlink(self._config.socket)
         except FileNotFoundError:

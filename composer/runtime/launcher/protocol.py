@@ -8,6 +8,7 @@
     Adopt(request, …)                                 Adopted(request) | Failed(request, …)
     OpenTerminal(request, container)                  Terminal(request) [master] | Failed(request, …)
     Deposit(request, identity) [memory file]          Taken(request)
+    SetHealthy(container, healthy)
     Forget(container)
     Shutdown()
                                                       Hello(…) first on every connection
@@ -28,7 +29,7 @@ from composer.spec import codec
 from composer.spec.network import Attachment
 from composer.spec.process import Process
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Adopt:
     pid: int
     start_time: int
     cgroup: tuple[tuple[str, str], ...]
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,14 @@ class Deposit:
 
 
 @dataclass(frozen=True, slots=True)
+class SetHealthy:
+    """What the health checks of a container say has changed: others may find it, or not."""
+
+    container: str
+    healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The container's end is in the records: drop what is kept of it. A running one is forgotten once it ends."""
 
@@ -99,12 +109,12 @@ class Shutdown:
     """Leave. Containers that run go on running."""
 
 
-Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | Deposit | Forget | Shutdown
+Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | Deposit | SetHealthy | Forget | Shutdown
 
 
 @dataclass(frozen=True, slots=True)
 class RunningContainer:
-    """A container that the launcher looks after. `attachments` are known of those that it has started itself."""
+    """A container that the launcher looks after. `attachments` are its places in networks."""
 
     container: str
     pid: int
