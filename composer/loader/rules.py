@@ -17,7 +17,7 @@ from composer.model.build import WatchAction
 from composer.model.capabilities import CAPABILITIES
 from composer.model.choices import NamespaceKind
 from composer.model.deploy import DeviceRequest
-from composer.model.health import OnUnhealthy
+from composer.model.health import Dns, OnUnhealthy
 from composer.model.scalars import size_text, spelled
 from composer.model.service import MAX_REPLICAS, Service
 from composer.model.volume import SECRETS, FileReference, MountType
@@ -274,6 +274,9 @@ def _healthcheck(service: Service) -> Iterator[Finding]:
         if service.x_on_unhealthy is not OnUnhealthy.NONE:
             message = "x-on-unhealthy acts upon a healthcheck, and there is none"
             yield Finding(Code.NO_EFFECT, ("x-on-unhealthy",), message, "write a healthcheck", Severity.WARNING)
+        if service.x_dns is Dns.HEALTHY:
+            message = "x-dns: healthy goes by a healthcheck, and there is none"
+            yield Finding(Code.NO_EFFECT, ("x-dns",), message, "write a healthcheck", Severity.WARNING)
         return
     if check.test and check.test[0] not in ("CMD", "CMD-SHELL", "NONE"):
         hint = f'write ["CMD", "{check.test[0]}", …], or the command as one text'

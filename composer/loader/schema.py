@@ -225,6 +225,7 @@ _DESCRIPTIONS = {
     "services.*.rootfs": 'The root file system: a directory, a tar archive, or "/" for the host\'s own root.',
     "services.*.x-rootfs": "The same as rootfs, in a file that docker compose is to read as well.",
     "services.*.x-on-unhealthy": "What is done about a container that turned unhealthy.",
+    "services.*.x-dns": "Which of the service's containers its names lead to.",
 }
 
 

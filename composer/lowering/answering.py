@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from composer.lowering import policy
+from composer.model.health import Dns
 from composer.model.service import Service
 from composer.spec.network import NamedPort, Names, Protocol
 
@@ -16,6 +18,7 @@ def lower(service: Service, *, hostname: str, aliases: bool) -> Names:
     return Names(
         resolvers=service.dns,
         links=tuple(_links(service)),
+        only_healthy=service.x_dns is Dns.HEALTHY and policy.lower(service).health is not None,
         own=tuple(dict.fromkeys((service.name, hostname) if aliases else (hostname,))),
         ports=tuple(dict.fromkeys(_ports(service))),
     )

@@ -17,6 +17,13 @@ class OnUnhealthy(StrEnum):
     KILL = "kill"
 
 
+class Dns(StrEnum):
+    """`x-dns`: which of a service's containers its names lead to."""
+
+    RUNNING = "running"
+    HEALTHY = "healthy"
+
+
 class Healthcheck(Part):
     """`test` begins with CMD, CMD-SHELL or NONE; None or () keeps the image's. None elsewhere: Docker's default."""
 

@@ -26,7 +26,7 @@ from composer.model.choices import (
 )
 from composer.model.deploy import Deploy, DeviceRequest
 from composer.model.devices import Device, DeviceRule, Tmpfs
-from composer.model.health import Healthcheck, OnUnhealthy
+from composer.model.health import Dns, Healthcheck, OnUnhealthy
 from composer.model.hook import Dependency, Hook, InitHook
 from composer.model.logging import Logging
 from composer.model.network import Address, HostAddress, Port, ServiceNetwork
@@ -128,6 +128,7 @@ class Service(Part):
     depends_on: Mapping[str, Dependency] = {}
     healthcheck: Healthcheck | None = None
     x_on_unhealthy: OnUnhealthy = Field(default=OnUnhealthy.NONE, alias="x-on-unhealthy")
+    x_dns: Dns = Field(default=Dns.RUNNING, alias="x-dns")
     restart: Restart | None = None
     stop_signal: Signal | None = None
     stop_grace_period: Duration | None = None

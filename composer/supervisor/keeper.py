@@ -219,6 +219,7 @@ class Keeper:
                 self.journal.adopted(run)
                 self._follow(run)
                 self._health = self.journal.health
+                await self._tell_health()
             self._enter(adopted)
             await self._perform_all(adopted)
             task_status.started()
@@ -296,7 +297,14 @@ class Keeper:
         self.journal.probed(probed, before=before)
         self.changes.tell()
         turned = probed.health.status is not before.status
+        if turned:
+            self._group.start_soon(self._tell_health)
         return Unhealthy() if turned and probed.health.status is HealthStatus.UNHEALTHY else None
+
+    async def _tell_health(self) -> None:
+        """To whom it matters for names."""
+        if self.record.spec.names.only_healthy:
+            await self._link.set_healthy(self.name, healthy=self._health.status is HealthStatus.HEALTHY)
 
     def _note_hooks(self, error: errors.PycomposeError | None) -> Event:
         if error is None:

@@ -34,6 +34,7 @@ from composer.runtime.launcher.protocol import (
     ProcessExited,
     ProcessStarted,
     Request,
+    SetHealthy,
     Shutdown,
     StartContainer,
     Started,
@@ -212,6 +213,13 @@ class LauncherLink:
         self._children.discard(child)
         try:
             await self._send(Forget(child.container))
+        except LauncherGone:
+            pass
+
+    async def set_healthy(self, container: str, *, healthy: bool) -> None:
+        """What its health checks say: names may depend on it."""
+        try:
+            await self._send(SetHealthy(container, healthy))
         except LauncherGone:
             pass
 

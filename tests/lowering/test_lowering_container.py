@@ -442,6 +442,14 @@ def test_who_is_found_by_which_names_and_asks_whom() -> None:
     assert web(network_mode="none").names == Names()
 
 
+def test_only_a_healthcheck_tells_who_is_healthy() -> None:
+    check = {"test": ("CMD", "true")}
+    assert web(healthcheck=check, **{"x-dns": "healthy"}).names.only_healthy
+    assert not web(healthcheck=check, **{"x-dns": "running"}).names.only_healthy
+    assert not web(healthcheck={"disable": True}, **{"x-dns": "healthy"}).names.only_healthy
+    assert not web(**{"x-dns": "healthy"}).names.only_healthy
+
+
 def test_a_file_gives_way_to_a_mount_at_its_place() -> None:
     spec = web(volumes=({"type": "bind", "source": "/h", "target": "/etc/hosts"},))
     assert [file.target for file in spec.files] == ["/etc/hostname", "/etc/resolv.conf"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +19,9 @@ from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher.protocol import Hello
 from composer.spec.desired import Service
 from composer.spec.network import Endpoint, Names, Network
+from composer.spec.policy import Policy
 from tests.runtime.attending import NOERROR, NXDOMAIN, ask
-from tests.supervisor.projects import FOREVER, Shop, wait_pid_gone
+from tests.supervisor.projects import FOREVER, PATIENCE, Shop, probe, wait_pid_gone
 
 pytestmark = pytest.mark.root
 
@@ -43,6 +46,13 @@ def addresses(shop: Shop, service: str, *, scale: int = 1, place: int = 0) -> li
 
 def found(pid: int, name: str) -> list[str]:
     return sorted(ask(pid, name)[1])
+
+
+def wait_found(pid: int, name: str, wanted: list[str]) -> None:
+    """Wait for what a probe has to find first."""
+    deadline = time.monotonic() + PATIENCE
+    while (there := found(pid, name)) != wanted:
+        assert time.monotonic() < deadline, f"{name}: {there}, not {wanted}"
 
 
 def attendant_of(shop: Shop) -> int:
@@ -102,6 +112,26 @@ def test_names_follow_a_container_to_another_address(shop: Shop) -> None:
     up(shop, web, taker, db)
     after = addresses(shop, "db")
     assert (after != before, ask(pid, "db")) == (True, (NOERROR, after))
+    shop.down()
+
+
+def test_who_is_not_healthy_is_not_found(shop: Shop) -> None:
+    """With `x-dns: healthy`; whatever is said while nobody probes is the last word that there was."""
+    here = (Endpoint(f"{shop.name}_default"),)
+    policy = Policy(health=probe("test -e /well", retries=1))
+    web = shop.service("web", FOREVER, policy=policy, endpoints=here, names=Names(own=("web",), only_healthy=True))
+    up(shop, on(shop, "client"), web)
+    pid, well = shop.record("client").pid, Path(f"/proc/{shop.record('web').pid}/root/well")
+    assert ask(pid, "web") == (NOERROR, [])
+    well.touch()
+    wait_found(pid, "web", addresses(shop, "web"))
+    for process in (launcher_of(shop), attendant_of(shop)):
+        os.kill(process, signal.SIGKILL)
+        wait_pid_gone(process)
+    up(shop, on(shop, "client"), web)
+    wait_found(pid, "web", addresses(shop, "web"))
+    well.unlink()
+    wait_found(pid, "web", [])
     shop.down()
 
 
