@@ -23,11 +23,12 @@ from composer.lowering import (
 )
 from composer.lowering.host import HostFacts
 from composer.lowering.network import Where
+from composer.model.choices import NamespaceKind
 from composer.model.project import Project
 from composer.model.service import Service
 from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Private
 from composer.spec.mounts import Mount
-from composer.spec.network import Names
+from composer.spec.network import Names, Network
 
 
 def lower(
@@ -73,6 +74,7 @@ def lower(
             reach=_reach(spaces, joined),
             host=host,
             resolving=_resolving(service),
+            asks_us=_is_networked(service, project, networks),
             taken={it.target for it in (*mounted, *granted)},
         ),
         grants=granted,
@@ -106,6 +108,17 @@ def _reach(spaces: Namespaces, joined: network.Joined) -> files.Reach:
     if isinstance(spaces.network, Host):
         return files.Reach.HOST
     return files.Reach.NETWORKS if joined.endpoints else files.Reach.NOTHING
+
+
+def _is_networked(service: Service, project: Project, networks: Mapping[str, Where]) -> bool:
+    """Whether it has endpoints, or shares the network namespace of who has."""
+    seen = {service.name}
+    while (mode := service.network_mode) is not None and mode.kind is NamespaceKind.SERVICE and mode.target:
+        if mode.target in seen or mode.target not in project.services:
+            return False
+        seen.add(mode.target)
+        service = project.services[mode.target]
+    return any(isinstance(networks.get(key), Network) for key in network.keys_of(service))
 
 
 def _resolving(service: Service) -> files.Resolving:

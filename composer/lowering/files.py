@@ -47,10 +47,14 @@ def generated(
     reach: Reach,
     host: HostFacts,
     resolving: Resolving,
+    asks_us: bool = False,
     taken: Collection[str] = (),
 ) -> tuple[File, ...]:
-    """The three files, but for those whose place is `taken` by a mount of the user's."""
-    resolv_conf = _asking_us if reach is Reach.NETWORKS else _resolv_conf
+    """The three files, but for those whose place is `taken` by a mount of the user's.
+
+    A container that `asks_us` has, or shares, a network namespace in which our name server is asked.
+    """
+    resolv_conf = _asking_us if asks_us else _resolv_conf
     files = (
         File("/etc/hostname", f"{hostname}\n"),
         _hosts(hostname, domainname, reach=reach, host=host, extra=resolving.extra_hosts),

@@ -419,6 +419,14 @@ def test_resolv_conf_on_networks_asks_us(keys: dict[str, Any], content: str) -> 
     assert contents(web(**keys))["/etc/resolv.conf"] == content
 
 
+def test_who_shares_a_network_namespace_asks_as_its_owner_does() -> None:
+    shared = {"network_mode": "service:db"}
+    for db, resolv_conf in (({}, ASKING_US), ({"network_mode": "none"}, HOST.resolv_conf)):
+        services = lower(project(web=shared, db=db), host=HOST, options=LoweringOptions()).services
+        web = next(it for it in services if it.name == "web").containers[0]
+        assert contents(web)["/etc/resolv.conf"] == resolv_conf
+
+
 def test_our_names_are_asked_for_whatever_the_host_says_of_dots() -> None:
     host = replace(HOST, resolv_conf="nameserver 9.9.9.9\noptions ndots:5 timeout:1\n")
     made = lower(project(web={}), host=host, options=LoweringOptions()).services[0].containers[0]
