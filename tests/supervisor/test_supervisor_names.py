@@ -15,6 +15,7 @@ from composer.control.messages import Stop, Up
 from composer.planner.options import UpOptions
 from composer.runtime.attendant import board, spawn
 from composer.runtime.attendant.client import Attendant
+from composer.runtime.attendant.sockets import network_of
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher.protocol import Hello
 from composer.spec.desired import Service
@@ -101,15 +102,17 @@ def test_names_follow_a_container_to_another_address(shop: Shop) -> None:
     up(shop, web, db)
     pid, before = shop.record("web").pid, addresses(shop, "db")
     assert found(pid, "db") == before
-    shop.request(Stop(("db",), timeout_ns=0))
-    assert ask(pid, "db") == (NXDOMAIN, [])
-    link = shop.record("db").attachments[0].link
-    while link in (name for _, name in socket.if_nameindex()):
-        pass  # the kernel takes its time over namespaces that nobody is in
-    taker = shop.service("taker", FOREVER, endpoints=(Endpoint(f"{shop.name}_default", ipv4_address=before[0]),))
-    up(shop, web, taker)
-    assert addresses(shop, "taker") == before
-    up(shop, web, taker, db)
+    pidfd = os.pidfd_open(shop.record("db").pid)
+    with network_of(pidfd):
+        lingering = socket.socket()  # its namespace, and its end of the pair, are there as long as this is
+    os.close(pidfd)
+    with lingering:
+        shop.request(Stop(("db",), timeout_ns=0))
+        assert ask(pid, "db") == (NXDOMAIN, [])
+        taker = shop.service("taker", FOREVER, endpoints=(Endpoint(f"{shop.name}_default", ipv4_address=before[0]),))
+        up(shop, web, taker)
+        assert addresses(shop, "taker") == before
+        up(shop, web, taker, db)
     after = addresses(shop, "db")
     assert (after != before, ask(pid, "db")) == (True, (NOERROR, after))
     shop.down()

@@ -36,6 +36,7 @@ from composer.runtime.launcher.loop import Loop
 from composer.runtime.launcher.packets import close_all
 from composer.runtime.launcher.protocol import Exited, Message, RunningContainer
 from composer.runtime.namespaces import open_process
+from composer.runtime.network import endpoints
 from composer.runtime.ports import publishing
 from composer.runtime.ports.porter import Porter
 from composer.spec import codec
@@ -303,6 +304,7 @@ class Children:
             self._keep(one.launch.state, one.record)
         self._clear_cgroup(started.cgroup)
         self._close_ports(one)
+        self._release_addresses(one)
         self.everybody.tell(Exited(one.launch.spec.name, one.record))
         if one.forgotten:
             self._drop(one.launch.spec.name)
@@ -344,6 +346,14 @@ class Children:
             control.remove(cgroup)
         except PycomposeError as error:
             self.everybody.log(error.message)
+
+    def _release_addresses(self, one: _Container) -> None:
+        if not one.started.attachments:
+            return
+        try:
+            endpoints.release(one.launch.spec, one.started.attachments)
+        except OSError as error:  # they are free a little later
+            self.everybody.log(f"cannot release the addresses of container {one.launch.spec.name}: {error}")
 
     def forget(self, name: str) -> None:
         """Drop what is kept of a container, once it has ended."""

@@ -16,11 +16,12 @@ process, by pid and start time, that has an address.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from composer.errors import HostError
 from composer.linux import rtnetlink
@@ -105,6 +106,19 @@ def open_places(
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def release(spec: ContainerSpec, attachments: tuple[Attachment, ...]) -> None:
+    """Free the addresses of a container that has ended. Raises OSError.
+
+    Its links go with its namespace, but only once the kernel gets to it and nobody has a socket in there any more.
+    """
+    with open_route() as route:
+        for it in attachments:
+            if it.link:
+                label = EndpointLabel(it.network, spec.project, spec.name)
+                without = rtnetlink.set_link(it.link, attribute(rtnetlink.IFLA_IFALIAS, label.encode()), up=False)
+                route.perform([replace(without, fine=(errno.ENODEV,))])
 
 
 def _interface_names(endpoints: tuple[Endpoint, ...]) -> list[str]:
