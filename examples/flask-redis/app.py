@@ -4,7 +4,7 @@ from flask import Flask
 from redis import Redis
 
 app = Flask(__name__)
-redis = Redis(host="127.0.0.1", port=6379)
+redis = Redis(host="redis", port=6379)
 
 
 @app.route("/")
@@ -13,4 +13,4 @@ def hello() -> str:
 
 
 if __name__ == "__main__":
-    app.run(host="127.0.0.1", port=5000)
+    app.run(host="0.0.0.0", port=5000)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.conftest import EXAMPLES, Project, control_groups, get
+from tests.scenarios.conftest import EXAMPLES, Project, control_groups, free_port, get
 
 pytestmark = [pytest.mark.scenario, pytest.mark.root]
 
@@ -16,9 +16,11 @@ pytestmark = [pytest.mark.scenario, pytest.mark.root]
 def test_homework(example: Project) -> None:
     if not (EXAMPLES / "flask-redis/rootfs.tar").exists():
         subprocess.run([EXAMPLES / "flask-redis/build-rootfs"], check=True, timeout=600)
+    port = free_port()
+    example.pycompose.environment["PORT"] = str(port)
     example("up", "-d", "--wait", timeout=300)
-    assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 1 times.\n"
-    assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 2 times.\n"
+    assert get(f"http://127.0.0.1:{port}/") == "Hello, World! I have been seen 1 times.\n"
+    assert get(f"http://127.0.0.1:{port}/") == "Hello, World! I have been seen 2 times.\n"
 
     redis = example.inspect("redis")
     assert redis["HostConfig"]["Memory"] == 524288000
@@ -28,11 +30,11 @@ def test_homework(example: Project) -> None:
 
     example("down")
     example("up", "-d", "--wait")
-    assert get("http://127.0.0.1:5000/") == "Hello, World! I have been seen 3 times.\n"
+    assert get(f"http://127.0.0.1:{port}/") == "Hello, World! I have been seen 3 times.\n"
 
     example("exec", "-T", "redis", "redis-cli", "save")
     example("--profile", "second", "up", "-d", "--wait")
-    assert example("exec", "-T", "redis_2", "redis-cli", "-p", "6380", "get", "hits") == "3\n"
+    assert example("exec", "-T", "redis_2", "redis-cli", "get", "hits") == "3\n"
     data = Path(example("volume", "inspect", "-f", "{{.Mountpoint}}", f"{example.name}_data").strip())
     assert (data / "dump.rdb").stat().st_size > 0
     example("--profile", "second", "down", "-v")
