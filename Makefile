@@ -8,7 +8,7 @@ V2_RUNNER ?= ../shared/cgroup-v2/run-in-v2
 ROUNDS ?= 10
 SEED ?= 1
 
-.PHONY: up test check pytest chaos chaos-short test-v2 fuzz bench-load schema packages clean
+.PHONY: up test check pytest chaos chaos-short test-v2 fuzz bench bench-quick bench-load schema packages clean
 
 up: $(VENV)/.installed
 	$(BIN)/pycompose up -f compose.example.yaml
@@ -41,6 +41,13 @@ TARGET ?= compose
 fuzz: $(VENV)/.tested
 	$(BIN)/pip install -q --disable-pip-version-check 'atheris>=2.3'
 	$(BIN)/python -m tests.loader.fuzz $(TARGET) $(SECONDS)
+
+# beside what users would otherwise run, as far as it is installed: benchmarks/RESULTS.md; in quiet minutes only
+bench: $(VENV)/.tested
+	$(BIN)/python -m benchmarks.compare
+
+bench-quick: $(VENV)/.tested
+	$(BIN)/python -m benchmarks.compare --quick
 
 # what loading costs, beside PyYAML and an empty Python; ratios of one run
 bench-load: $(VENV)/.tested

@@ -1,0 +1,290 @@
+"""`python -m benchmarks.compare [--quick]`: this project beside what its users would otherwise run, pair by pair.
+
+Writes benchmarks/RESULTS.md, or with --quick only says what is worse than there. Every figure is a ratio of things
+measured in turn within the same minutes; seconds stand beside it for those who want to see how large they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks import peers, sandbox
+from benchmarks.measuring import Cost, Costs, cost, in_turn, run
+from benchmarks.peers import Docker, Pycompose, Runtime
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison. `goal` is the ratio that was aimed at, of the clock's seconds unless `of_cpu`."""
+
+    what: str
+    ours: Cost
+    peer: str
+    theirs: Cost
+    goal: float | None = None
+    spread: float = 0.0
+    of_cpu: bool = False
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        return self.ours.wall / self.theirs.wall, self.ours.cpu / max(self.theirs.cpu, 1e-6)
+
+    def __str__(self) -> str:
+        wall, cpu = self.ratios
+        reached = "" if self.goal is None else "yes" if (cpu if self.of_cpu else wall) <= self.goal else "no"
+        goal = "" if self.goal is None else f"≤ {self.goal:g}{' of CPU' if self.of_cpu else ''}"
+        cells = (
+            self.what,
+            self.ours,
+            self.peer,
+            self.theirs,
+            f"{wall:.2f} / {cpu:.2f}",
+            f"± {100 * self.spread:.0f} %",
+        )
+        return "| " + " | ".join(map(str, (*cells, goal, reached))) + " |"
+
+
+HEAD = (
+    "| what | ours, ms | beside | theirs, ms | ours : theirs | spread | goal | reached |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where it is done, and how thoroughly."""
+
+    place: Path
+    root: Path
+    rounds: int
+    counts: tuple[int, ...]  # of services, for the slope
+    projects: tuple[int, ...]  # of services, for whole commands
+
+    @property
+    def ours(self) -> Pycompose:
+        return Pycompose(self.place, self.root)
+
+
+def row(what: str, found: dict[str, Costs], peer: str, *, goal: float | None = None, of_cpu: bool = False) -> Row:
+    ours, theirs = found["ours"], found[peer]
+    return Row(what, ours.median, peer, theirs.median, goal, max(ours.spread, theirs.spread), of_cpu)
+
+
+# ---- what is measured -----------------------------------------------------------------------------------------------
+
+
+def one_more_container(bench: Bench) -> Iterator[Row]:
+    """The slope of `up -d` over the number of services, beside one container of a runtime."""
+    program = peers.runtime()
+    if program is None:
+        return
+    theirs = Runtime(program, bench.place, bench.root)
+    for network, goal in ((False, 0.5), (True, 1.0)):
+        walls = [_up_and_down(bench, count, network=network) for count in bench.counts]
+        slope = Cost(_slope(bench.counts, [it.wall for it in walls]), _slope(bench.counts, [it.cpu for it in walls]))
+        found = in_turn(bench.rounds * 3, {"theirs": partial(_one, theirs)})
+        what = f"`up -d`, one more container{' with a bridge' if network else ''}"
+        yield Row(what, slope, f"{program} run --detach", found["theirs"].median, goal, found["theirs"].spread)
+
+
+def _up_and_down(bench: Bench, services: int, *, network: bool) -> Cost:
+    path = bench.ours.write(services, network=network)
+    found = cost(lambda: bench.ours("-f", path, "up", "-d"))
+    bench.ours("-f", path, "down")
+    return found
+
+
+def _one(theirs: Runtime) -> Cost:
+    place = theirs.bundle(0, ["sleep", "10000"])
+    found = cost(lambda: theirs.start(0, place))
+    theirs.remove(0)
+    return found
+
+
+def _slope(xs: tuple[int, ...], ys: list[float]) -> float:
+    """Least squares."""
+    middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    pairs = list(zip(xs, ys, strict=True))
+    return sum((x - middle_x) * (y - middle_y) for x, y in pairs) / sum((x - middle_x) ** 2 for x, _ in pairs)
+
+
+def whole_projects(bench: Bench, docker: Docker) -> Iterator[Row]:
+    goals = {1: 3, 5: 8, 20: 20, 50: 30}
+    for services in bench.projects:
+        ours, theirs = bench.ours.write(services), docker.write(services)
+        downs: dict[str, list[Cost]] = {"ours": [], "docker compose": []}
+
+        def both(name: str, up: Callable[[], object], down: Callable[[], object], into: dict[str, list[Cost]]) -> Cost:
+            found = cost(up)
+            into[name].append(cost(down))
+            return found
+
+        ups = in_turn(
+            bench.rounds,
+            {
+                "ours": partial(
+                    both,
+                    "ours",
+                    partial(bench.ours, "-f", ours, "up", "-d"),
+                    partial(bench.ours, "-f", ours, "down"),
+                    downs,
+                ),
+                "docker compose": partial(
+                    both,
+                    "docker compose",
+                    partial(docker.compose, "-f", theirs, "up", "-d"),
+                    partial(docker.compose, "-f", theirs, "down"),
+                    downs,
+                ),
+            },
+        )
+        plural = "s" if services > 1 else ""
+        yield row(f"`up -d` of {services} service{plural}", ups, "docker compose", goal=1 / goals[services])
+        ended = {name: Costs(tuple(each)) for name, each in downs.items()}
+        yield row(f"`down` of {services} service{plural}", ended, "docker compose", goal=1 / 5)
+
+
+def one_command(bench: Bench, docker: Docker | None) -> Iterator[Row]:
+    """`run --rootfs` of true."""
+    actions = {
+        "ours": lambda: cost(lambda: bench.ours("run", "--rootfs", str(bench.root), "true")),
+        "python3 -I -c pass": lambda: cost(lambda: run(sys.executable, "-I", "-c", "pass")),
+    }
+    if docker is not None:
+        actions["docker run --rm"] = lambda: cost(lambda: docker("run", "--rm", "bench", "true"))
+    if shutil.which("bwrap"):
+        words = (
+            "bwrap",
+            "--unshare-all",
+            "--ro-bind",
+            str(bench.root),
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "true",
+        )
+        actions["bubblewrap"] = lambda: cost(lambda: run(*words))
+    found = in_turn(bench.rounds * 3, actions)
+    for peer in list(actions)[1:]:
+        goal = 0.3 if peer.startswith("docker") else None
+        yield row("`run --rootfs` of true", found, peer, goal=goal)
+
+
+def looking(bench: Bench) -> Iterator[Row]:
+    """Commands that look at a running project, and one that enters it."""
+    for services, goal in ((1, 2.5), (bench.counts[-1], 4.0)):
+        path = bench.ours.write(services)
+        bench.ours("-f", path, "up", "-d")
+        pid = str(bench.ours("-f", path, "inspect", "--format", "{{.State.Pid}}", "s0")).strip()
+        passing = "python3 -I -c pass"
+        actions: dict[str, Callable[[], Cost]] = {
+            name: partial(cost, partial(bench.ours, "-f", path, *words))
+            for name, words in (
+                ("ps", ("ps",)),
+                ("logs", ("logs",)),
+                ("inspect", ("inspect", "s0")),
+                ("top", ("top",)),
+                ("exec", ("exec", "-T", "s0", "true")),
+            )
+        }
+        actions[passing] = lambda: cost(lambda: run(sys.executable, "-I", "-c", "pass"))
+        actions["nsenter"] = partial(cost, partial(run, "nsenter", "-t", pid, "-a", "true"))
+        found = in_turn(bench.rounds * 2, actions)
+        bench.ours("-f", path, "down")
+        for name in ("ps", "logs", "inspect", "top"):
+            yield row(f"`{name}`, {services} services", {**found, "ours": found[name]}, passing, goal=goal)
+        one, enter = found[passing].median, found["nsenter"].median
+        allowed = Cost(one.wall + 1.5 * enter.wall, one.cpu + 1.5 * enter.cpu)
+        peer = f"{passing} + 1.5 × nsenter"
+        yield Row(f"`exec true`, {services} services", found["exec"].median, peer, allowed, 1.0, found["exec"].spread)
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+
+def machine() -> str:
+    name = next(
+        (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.machine(),
+    )
+    versions = [f"Linux {platform.release()}", f"Python {platform.python_version()}"]
+    for words in (("crun", "--version"), ("runc", "--version"), ("bwrap", "--version"), ("dockerd", "--version")):
+        versions.append(run(*words).splitlines()[0] if shutil.which(words[0]) else f"{words[0]}: not installed")
+    return f"{os.cpu_count()} × {name}; {'; '.join(versions)}."
+
+
+def rows(bench: Bench) -> Iterator[Row | str]:
+    yield from one_more_container(bench)
+    yield from looking(bench)
+    with peers.docker(bench.place, bench.root) as found:
+        if isinstance(found, str):
+            yield f"Not measured: {found}."
+            yield from one_command(bench, None)
+            return
+        yield from one_command(bench, found)
+        yield from whole_projects(bench, found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer services and rounds, under two minutes")
+    quick = parser.parse_args().quick
+    sandbox.enter()
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        bench = Bench(
+            place,
+            peers.rootfs(place),
+            rounds=3 if quick else 7,
+            counts=(1, 10, 30) if quick else (1, 10, 50, 100, 200),
+            projects=(1, 5) if quick else (1, 5, 20, 50),
+        )
+        lines: list[str] = []
+        notes: list[str] = []
+        for found in rows(bench):
+            print(found, flush=True)
+            (lines if isinstance(found, Row) else notes).append(str(found))
+    for worse in _worse(lines):
+        print(worse)
+    if not quick:
+        RESULTS.write_text(_page(lines, notes), encoding="utf-8")
+
+
+def _page(lines: list[str], notes: list[str]) -> str:
+    about = (
+        "# Measured side by side\n\n"
+        "Written by `make bench`: wall / CPU milliseconds of everything that ran, medians. Compare ratios; the\n"
+        "milliseconds are those of one machine at one time.\n"
+    )
+    return "\n".join((about, f"{machine()}\n", HEAD, *lines, "", *(f"{note}\n" for note in notes)))
+
+
+def _worse(lines: list[str]) -> Iterator[str]:
+    """What the committed table has better by more than a quarter: by ratio, as machines differ."""
+    before = _ratios(RESULTS.read_text(encoding="utf-8").splitlines()) if RESULTS.exists() else {}
+    for name, now in _ratios(lines).items():
+        if name in before and now > 1.25 * before[name]:
+            yield f"worse: {' beside '.join(name)}: {now:.2f}, and was {before[name]:.2f}"
+
+
+def _ratios(lines: list[str]) -> dict[tuple[str, str], float]:
+    """By the clock, of each row."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    return {(row[0], row[2]): float(row[4].partition(" / ")[0]) for row in cells}
+
+
+if __name__ == "__main__":
+    main()
