@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from composer.errors import HostError
+from composer.errors import Conflict, HostError
 from composer.linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from composer.runtime.entries import Entry, exists, held
 
@@ -169,7 +169,11 @@ class Copying:
 
 @contextmanager
 def whole(name: str, directory_fd: int) -> Iterator[str]:
-    """A name to make an entry under, which then takes the place of `name`. Raises OSError; then it is gone again."""
+    """A name to make an entry under, which then takes the place of `name`, but never that of a device or socket.
+
+    Raises OSError, Conflict; then it is gone again.
+    """
+    _refuse_device(name, directory_fd)
     beside = f".{os.urandom(8).hex()}.pycompose"
     try:
         yield beside
@@ -182,6 +186,16 @@ def whole(name: str, directory_fd: int) -> Iterator[str]:
     finally:
         # after a rename(2) of two names of one file, which does nothing, it is there as well
         _unlink(beside, directory_fd)
+
+
+def _refuse_device(name: str, directory_fd: int) -> None:
+    """What others have open under this name they would not find again: /dev/null, say. Raises OSError, Conflict."""
+    try:
+        kind = stat.S_IFMT(os.stat(name, dir_fd=directory_fd, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return
+    if kind in DEVICES or kind == stat.S_IFSOCK:
+        raise Conflict(f"cannot replace {name}: it is a {'socket' if kind == stat.S_IFSOCK else 'device'}")
 
 
 def _write_over(source: str, name: str, directory_fd: int) -> None:

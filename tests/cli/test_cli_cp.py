@@ -188,6 +188,7 @@ def test_all_containers_of_a_service_get_it_or_one(shop: Pycompose) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (("--dry-run", "tree", "web:/tmp"), "cannot try `cp` without doing it"),
         (("tree", "here"), "no side of this is a container's"),
         (("web:/a", "web:/b"), "cannot copy from one container to another"),
         (("nope:/a", "b"), 'there is no service "nope"'),
@@ -285,6 +286,19 @@ def test_devices_and_pipes_are_not_opened(running: Pycompose, inside: Inside) ->
     archive = piped(running, "cp", "web:/trap", "-").stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as read:
         assert sorted(read.getnames()) == ["trap", "trap/disk", "trap/file", "trap/null", "trap/pipe"]
+
+
+def test_a_device_is_never_replaced(running: Pycompose, inside: Inside) -> None:
+    null = running.directory / "null"
+    os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    inside("mkdir /trap; echo x > /trap/null; mkdir /nodes; mknod /nodes/file c 1 3")
+    for words in (("web:/trap/null", "null"), ("web:/trap/null", "."), ("web:/trap/.", ".")):
+        assert "cannot replace null: it is a device" in running("cp", *words, check=False).stderr
+    assert stat.S_ISCHR(null.stat().st_mode)
+    assert "it is a device" in running("cp", "tree/file", "web:/nodes", check=False).stderr
+    done = piped(running, "cp", "-", "web:/nodes", stdin=tar(member("file", b"x")))
+    assert b"it is a device" in done.stderr
+    assert inside("stat -c %t,%T /nodes/file; ls -A /nodes") == "1,3\nfile\n"
 
 
 def test_a_tree_too_deep_is_refused(running: Pycompose, inside: Inside) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ class _Inside:
 
 
 def run(call: Invocation) -> int:
+    call.refuse_dry_run()
     source, target = map(_side, call.operands)
     match source, target:
         case _Inside(), str():
@@ -147,7 +149,10 @@ def _telling(purpose: str) -> Iterator[None]:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise HostError(f"{purpose}: {where}{error.strerror}") from error
+        hint = (
+            "links of the kernel, as in /proc, are not followed; - is a stream" if error.errno == errno.ELOOP else None
+        )
+        raise HostError(f"{purpose}: {where}{error.strerror}", hint=hint) from error
 
 
 def _tell_left_out(names: list[str]) -> None:
