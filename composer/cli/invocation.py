@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from composer.cli.parse import Arguments
-from composer.errors import HostError
+from composer.errors import HostError, UsageError
 from composer.store.paths import Paths, from_environment
 
 
@@ -36,6 +36,11 @@ class Invocation:
     @property
     def operands(self) -> tuple[str, ...]:
         return tuple(self.arguments.operands)
+
+    def refuse_dry_run(self, *, hint: str | None = None) -> None:
+        """For what has no plan to print. Raises UsageError."""
+        if self.arguments.switch("dry-run"):
+            raise UsageError(f"cannot try `{self.command}` without doing it", hint=hint)
 
     def require_root(self) -> None:
         """Raises HostError: making namespaces, mounts and cgroups needs root."""

@@ -181,6 +181,13 @@ def users(paths: Paths, name: str) -> list[str]:
     return sorted(container for container, used in _uses(paths) if name in used)
 
 
+def refuse_used(paths: Paths, name: str) -> None:
+    """Raises Conflict, naming the containers that have the volume."""
+    if containers := users(paths, name):
+        hint = "remove the container first: `pycompose down`, or `pycompose rm`"
+        raise Conflict(f"cannot remove volume {name}: it is in use by {', '.join(containers)}", hint=hint)
+
+
 def in_use(paths: Paths) -> frozenset[str]:
     """All volumes that some container has."""
     return frozenset(name for _, used in _uses(paths) for name in used)
@@ -236,9 +243,7 @@ def removing(paths: Paths, name: str, *, unmount: Callable[[str], None]) -> Iter
     gone = f"{paths.volumes}/.gone-{os.urandom(8).hex()}"
     with _locked(paths):
         require(paths, name)
-        if containers := users(paths, name):
-            hint = "remove the container first: `pycompose down`, or `pycompose rm`"
-            raise Conflict(f"cannot remove volume {name}: it is in use by {', '.join(containers)}", hint=hint)
+        refuse_used(paths, name)
         try:
             unmount(data(paths, name))
             os.rename(directory(paths, name), gone)

@@ -97,8 +97,11 @@ def test_volumes_are_listed_inspected_and_not_removed_while_in_use(pycompose: Py
     assert refused.returncode != 0
     assert "cannot remove volume shop_data: it is in use by shop-one-1, shop-two-1" in refused.stderr
     pycompose("stop")
-    assert "in use by" in pycompose("volume", "rm", "shop_data", check=False).stderr
+    for dry in ((), ("--dry-run",)):
+        assert "in use by" in pycompose(*dry, "volume", "rm", "shop_data", check=False).stderr
     pycompose("down")
+    tried = pycompose("--dry-run", "volume", "rm", "shop_data", "other").stdout
+    assert tried == "remove volume shop_data: volume rm\nremove volume other: volume rm\n"
     pycompose("volume", "rm", "shop_data", "other")
     assert names(pycompose) == []
     assert "there is no volume shop_data" in pycompose("volume", "inspect", "shop_data", check=False).stderr
@@ -110,6 +113,7 @@ def test_prune_takes_what_nobody_uses(pycompose: Pycompose, write: Write) -> Non
     pycompose("volume", "create", "kept")
     anonymous = pycompose("volume", "create").stdout.strip()
     assert pycompose("volume", "prune").stdout == ""  # nobody said yes
+    assert pycompose("--dry-run", "volume", "prune").stdout == f"remove volume {anonymous}: volume prune\n"
     assert anonymous in pycompose("volume", "prune", "-f").stdout
     assert names(pycompose) == ["kept", "shop_data"]
     assert "kept" in pycompose("volume", "prune", "-f", "--all").stdout

@@ -36,6 +36,7 @@ COMMAND = Command(
 def run(call: Invocation) -> int:
     """Keep a container's file system as an archive that a service can have as its `rootfs`."""
     call.require_root()
+    call.refuse_dry_run()
     if call.arguments.texts("change"):
         hint = "write it under the service: command, environment, user, working_dir, …"
         raise UsageError("--change: an archive of a root file system has no settings", hint=hint)

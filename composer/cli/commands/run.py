@@ -51,8 +51,7 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     """The exit status is that of the command."""
-    if call.arguments.switch("dry-run"):
-        raise UsageError("cannot try `run` without doing it", hint="`up --dry-run` shows what services would do")
+    call.refuse_dry_run(hint="`up --dry-run` shows what services would do")
     call.require_root()
     if call.arguments.text("rootfs") is not None:
         if call.arguments.texts("publish"):

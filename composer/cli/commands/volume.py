@@ -115,6 +115,7 @@ def _require(call: Invocation, name: str) -> VolumeRecord:
 
 def _create(call: Invocation) -> int:
     call.require_root()
+    call.refuse_dry_run()
     given = call.arguments
     options = _pairs(given.texts("opt"), option="--opt")
     for key in options:
@@ -154,8 +155,9 @@ def _remove(call: Invocation) -> int:
     for name in call.operands:
         try:
             _require(call, name)
-            control.remove(call.paths, name)
-            print(name)
+            _remove_one(call, name)
+            if not call.arguments.switch("dry-run"):
+                print(name)
         except NoSuchThing as error:
             if not call.arguments.switch("force"):
                 failed.append(error)
@@ -168,11 +170,20 @@ def _remove(call: Invocation) -> int:
     return 0
 
 
+def _remove_one(call: Invocation, name: str) -> None:
+    """With --dry-run, what would keep it is told as well. Raises Conflict, HostError."""
+    if not call.arguments.switch("dry-run"):
+        control.remove(call.paths, name)
+        return
+    volumes.refuse_used(call.paths, name)
+    print(f"remove volume {name}: volume {call.command.split()[-1]}")
+
+
 def _prune(call: Invocation) -> int:
     call.require_root()
-    everything = call.arguments.switch("all")
+    everything, trial = call.arguments.switch("all"), call.arguments.switch("dry-run")
     which = "all" if everything else "anonymous"
-    if not call.arguments.switch("force"):
+    if not call.arguments.switch("force") and not trial:
         print(f"WARNING! This will remove {which} volumes that no container has.", file=sys.stderr)
         print("Are you sure? [yN] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -183,9 +194,11 @@ def _prune(call: Invocation) -> int:
     for record in records:
         if record.name not in used and (everything or record.is_anonymous):
             size = _size(volumes.data(call.paths, record.name))
-            control.remove(call.paths, record.name)
+            _remove_one(call, record.name)
             gone.append(record.name)
             freed += size
+    if trial:
+        return 0
     control.sweep(call.paths)
     if gone:
         print("Deleted Volumes:", *gone, sep="\n", end="\n\n")
