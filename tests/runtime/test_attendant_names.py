@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
@@ -15,9 +16,10 @@ from typing import TypeVar
 import pytest
 
 from composer.linux.namespaces import CLONE_NEWNET, setns
-from composer.runtime.attendant import spawn
+from composer.runtime.attendant import protocol, spawn
 from composer.runtime.attendant.client import Attendant
 from composer.runtime.attendant.forwarding import HostResolvers
+from composer.runtime.attendant.process import LOCK, SOCKET, Config, main
 from composer.runtime.attendant.sockets import BEHIND, network_of
 from composer.runtime.attendant.zone import Place
 from composer.spec.network import NamedPort, Protocol
@@ -338,6 +340,29 @@ def test_an_attendant_that_was_killed_is_replaced(shop: House) -> None:
         assert ask(one.pid, "db") == (NOERROR, ["10.9.0.2"])
         shop.move_out("shop-db-1")
     wait_pid_gone(new.pid)
+
+
+def test_an_attendant_of_another_version_is_replaced(paths: Paths) -> None:
+    directory = f"{paths.run}/shop"
+    os.makedirs(directory)
+    lock = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(f"{directory}/{SOCKET}")
+        listener.listen()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                protocol.VERSION += 1
+                main(Config("shop", directory, listener.fileno(), lock))
+            finally:
+                os._exit(0)
+    os.close(lock)
+    with spawn.reach("shop", directory=directory) as new:
+        assert (new.pid != pid, new.version) == (True, protocol.VERSION)
+    assert os.waitpid(pid, 0) == (pid, 0)
+    wait_pid_gone(new.pid)
+    assert os.listdir(directory) == []
 
 
 def test_the_host_hears_nothing(shop: House) -> None:

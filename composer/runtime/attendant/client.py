@@ -24,9 +24,14 @@ class Attendant:
         self._sock = sock
         self._number = 0
         self.pid = 0  # of the attendant, once it has greeted
+        self.version = 0
         sock.settimeout(PATIENCE)
 
     def __enter__(self) -> Attendant:
+        return self if self.pid else self.greet()
+
+    def greet(self) -> Attendant:
+        """Hear who it is, before anything else. Raises HostError; then the conversation is over."""
         try:
             hello = self._receive()
             if not isinstance(hello, Hello):
@@ -34,7 +39,7 @@ class Attendant:
         except HostError:
             self._sock.close()
             raise
-        self.pid = hello.pid
+        self.pid, self.version = hello.pid, hello.version
         return self
 
     def __exit__(self, *_error: object) -> None:

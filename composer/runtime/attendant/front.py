@@ -54,7 +54,7 @@ def _place(spec: ContainerSpec, it: Attachment) -> Place:
 
 def introduce(resident: Resident, pidfd: int, *, sockets: tuple[int, ...], project: str, directory: str) -> None:
     """Have a container's names answered, once: by whoever does not stay. Raises HostError."""
-    with Attendant(spawn.connect(project, directory=directory)) as attendant:
+    with spawn.reach(project, directory=directory) as attendant:
         attendant.serve(resident, pidfd, sockets=sockets)
 
 
@@ -110,7 +110,7 @@ class Front:
     def _reach(self, *, but: str = "") -> Attendant:
         """The attendant; one that is new to us is told of all that run but one."""
         if self._attendant is None:
-            self._attendant = Attendant(spawn.connect(self._project, directory=self._directory)).__enter__()
+            self._attendant = spawn.reach(self._project, directory=self._directory)
             self._loop.watch(self._attendant.fileno(), self._has_ended)
             for known in [known for name, known in self._known.items() if name != but]:
                 self._attendant.serve(known.resident, known.pidfd)

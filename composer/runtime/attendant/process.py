@@ -129,7 +129,7 @@ class Attendant:
         peer = _Peer(Connection(sock))
         self._peers.append(peer)
         self._loop.watch(sock.fileno(), partial(self._serve, peer))
-        self._tell(peer, Hello(os.getpid()))
+        self._tell(peer, Hello(os.getpid(), protocol.VERSION))
 
     def _serve(self, peer: _Peer) -> None:
         try:

@@ -1,7 +1,7 @@
 """What the attendant is told, one JSON message per packet.
 
     launcher, `run`                                attendant
-                                                   Hello(pid) first on every connection
+                                                   Hello(pid, version) first on every connection
     Serve(request, resident) [pidfd, UDP, TCP]     Done(request)
     SetHealthy(request, container, healthy)        Done(request)
 
@@ -17,6 +17,8 @@ from typing import TypeVar, get_args
 
 from composer.runtime.attendant.zone import Resident
 from composer.spec import codec
+
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,10 @@ Request = Serve | SetHealthy
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First on every connection."""
+    """First on every connection. Never to change: it is what every version understands of every other."""
 
     pid: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

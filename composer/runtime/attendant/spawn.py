@@ -16,15 +16,17 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 import socket
 import sys
 import time
 
 from composer.errors import HostError
-from composer.linux.pidfd import pidfd_open
+from composer.linux.pidfd import pidfd_open, pidfd_send_signal
 from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
-from composer.runtime.attendant.client import Attendant
+from composer.runtime.attendant.client import PATIENCE, Attendant
 from composer.runtime.attendant.process import LOCK, LOG, SOCKET, Config
+from composer.runtime.attendant.protocol import VERSION
 from composer.runtime.launcher import packets
 from composer.spec import codec
 
@@ -50,6 +52,26 @@ def connect(project: str, *, directory: str) -> socket.socket:
     except OSError as error:
         raise HostError(f"cannot start the attendant of project {project}: {error.strerror}") from error
     raise HostError(f"cannot reach the attendant of project {project}: it does not answer at {directory}/{SOCKET}")
+
+
+def reach(project: str, *, directory: str) -> Attendant:
+    """The attendant of a project, started if there is none, and replaced if it is of another version. Raises HostError.
+
+    One that is new knows nobody: whoever holds a connection to the one before sees it end, and tells everything anew.
+    """
+    attendant = Attendant(connect(project, directory=directory)).greet()
+    if attendant.version == VERSION:
+        return attendant
+    attendant.close()
+    try:
+        pidfd = pidfd_open(attendant.pid)
+    except ProcessLookupError:
+        pass
+    else:
+        pidfd_send_signal(pidfd, signal.SIGTERM)
+        select.select([pidfd], [], [], PATIENCE)
+        os.close(pidfd)
+    return Attendant(connect(project, directory=directory)).greet()
 
 
 def find(directory: str) -> socket.socket | None:
