@@ -38,8 +38,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "export": "Write a container's file system as a tar archive",
         "commit": "Keep a container's file system, to be the rootfs of a service",
     },
-    "Volumes": {
+    "Volumes and networks": {
         "volume": "List, inspect, create and remove volumes of this host",
+        "network": "List, inspect, create and remove networks of this host",
     },
     "Prepare": {
         "systemd": "Bring the project up at boot: install, uninstall",

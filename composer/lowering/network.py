@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from composer.errors import InvalidFile
+from composer.errors import InvalidFile, UsageError
 from composer.lowering.mistake import Path, refused
 from composer.model import network as model
 from composer.model.choices import NamespaceKind
@@ -45,6 +45,20 @@ def lower(project: Project, refusals: list[InvalidFile]) -> dict[str, Where]:
         except _Misfit as it:
             refusals.append(refused(it.code, it.message, "networks", key, *it.path, hint=it.hint))
     return found
+
+
+def lower_by_hand(said: model.Network) -> Network:
+    """A network that belongs to no project. Raises UsageError."""
+    purpose = f"cannot create network {said.name}"
+    try:
+        made = _lower("", said, "")
+    except _Misfit as it:
+        raise UsageError(f"{purpose}: it {it.message}", hint=it.hint) from None
+    if not isinstance(made, Network):
+        raise UsageError(
+            f"{purpose}: driver {said.driver} is no network of its own", hint=f"network_mode: {said.driver} in the file"
+        )
+    return made
 
 
 def keys_of(service: Service) -> tuple[str, ...]:

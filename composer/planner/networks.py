@@ -84,7 +84,7 @@ def _cause(network: Network, there: ObservedNetwork | None, project: str) -> str
         if there is None:
             raise NoSuchThing(
                 f"cannot use network {network.name}: it is external, and there is none of that name",
-                hint="bring up the project that makes it first",
+                hint=f"pycompose network create {network.name}, or bring up the project that makes it",
             )
         return "" if there.there else MISSING
     if there is None or not there.there:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from composer.errors import HostError
 from composer.planner.observed import HealthStatus, State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
@@ -18,7 +19,7 @@ from composer.spec.network import Attachment, PortBinding
 from composer.spec.policy import Policy
 from composer.store import atomic
 from composer.store.events import Event
-from composer.store.paths import ProjectPaths
+from composer.store.paths import Paths, ProjectPaths
 
 VERSION = 1
 
@@ -143,3 +144,18 @@ def load_all(paths: ProjectPaths) -> Iterator[ContainerRecord]:
         record = load(paths, name)
         if record is not None:
             yield record
+
+
+def load_everywhere(paths: Paths) -> Iterator[ContainerRecord]:
+    """All records of all projects: what a volume or a network is used by. Raises HostError."""
+    try:
+        projects = sorted(os.listdir(paths.run))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for project in projects:
+        try:
+            yield from load_all(paths.project(project))
+        except NotADirectoryError:
+            continue
+        except codec.DecodeError as error:
+            raise HostError(f"cannot tell what the containers of project {project} use: {error}") from error

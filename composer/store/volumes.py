@@ -209,7 +209,7 @@ def used_by(record: ContainerRecord) -> frozenset[str]:
 
 def _uses(paths: Paths) -> Iterator[tuple[str, frozenset[str]]]:
     """(container, its volumes) of all projects."""
-    found = list(_containers(paths))
+    found = list(records.load_everywhere(paths))
     anonymous = {(it.spec.project, it.spec.name, target): name for it in found for target, name in it.volumes}
     for record in found:
         others = (
@@ -218,20 +218,6 @@ def _uses(paths: Paths) -> Iterator[tuple[str, frozenset[str]]]:
             if isinstance(mount, VolumeMount) and mount.owner
         )
         yield record.spec.name, used_by(record) | frozenset(filter(None, others))
-
-
-def _containers(paths: Paths) -> Iterator[ContainerRecord]:
-    try:
-        projects = os.listdir(paths.run)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for project in projects:
-        try:
-            yield from records.load_all(paths.project(project))
-        except NotADirectoryError:
-            continue
-        except codec.DecodeError as error:
-            raise HostError(f"cannot tell which volumes project {project} uses: {error}") from error
 
 
 @contextmanager

@@ -31,6 +31,14 @@ def load_all(directory: str) -> list[Network]:
     return [network for name in names if (network := load(directory, name))]
 
 
+def created_ns(directory: str, name: str) -> int:
+    """When a network was made, in nanoseconds since the epoch; 0 where nobody knows."""
+    try:
+        return os.stat(_path(directory, name)).st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def save(directory: str, network: Network) -> None:
     """Written beside and renamed. Raises HostError."""
     path = _path(directory, network.name)

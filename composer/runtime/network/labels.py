@@ -100,6 +100,11 @@ def _list(words: dict[str, str], key: str) -> tuple[str, ...]:
     return tuple(part for part in words.get(key, "").split(",") if part)
 
 
+def network_id(name: str) -> str:
+    """A network as `network ls` calls it: the name of its link begins as this does."""
+    return _digest(name)
+
+
 def network_link(network: Network) -> str:
     """The name of a network's link."""
     return network.interface or f"pc-{_digest(network.name)[:11]}"

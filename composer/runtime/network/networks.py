@@ -67,8 +67,9 @@ def resolved(name: str, *, directory: str) -> Network:
     return _observed(found, directory).network
 
 
-def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] = ()) -> Network:
-    """Make a network, fine if it is there; as it has become. `directory` is that of the definitions.
+def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] = (), fresh: bool = False) -> Network:
+    """Make a network; as it has become. `directory` is that of the definitions. One that is there is fine unless
+    `fresh`.
 
     Raises Conflict: its name or its subnet is somebody else's; HostError.
     """
@@ -76,6 +77,8 @@ def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] =
     try:
         with host.locked(), open_route() as route, ExitStack() as undo:
             there = host.observe(route)
+            if fresh:
+                _refuse_known(network.name, there, directory)
             if found := there.networks.get(network.name):
                 return _existing(network, found, directory)
             _refuse_foreign(network, there)
@@ -86,6 +89,18 @@ def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] =
             return resolved
     except OSError as error:
         raise _host_error(purpose, error) from error
+
+
+def _refuse_known(name: str, there: HostNetwork, directory: str) -> None:
+    """Also one that waits to be made again as it was."""
+    found = there.networks.get(name)
+    known = found.label if found else definitions.load(directory, name)
+    if known is not None and (found or not known.project):
+        owner = f", which belongs to project {known.project}" if known.project else ""
+        raise Conflict(
+            f"cannot create network {name}: there is one of that name{owner}",
+            hint=f"`pycompose network inspect {name}` tells about it",
+        )
 
 
 def _existing(network: Network, found: FoundNetwork, directory: str) -> Network:
@@ -203,8 +218,9 @@ class InUse(Conflict):
     """Containers of others are in the network."""
 
 
-def remove(name: str, *, project: str, directory: str) -> None:
-    """Remove a network with what is left of endpoints of the project's; fine if it is gone.
+def remove(name: str, *, project: str | None, directory: str) -> None:
+    """Remove a network with what is left of endpoints of the project's; fine if it is gone. `project` of None: whosever
+    it is, once nobody is in it.
 
     Raises Conflict: it is somebody else's; InUse: containers of others are in it; HostError.
     """
@@ -220,9 +236,9 @@ def remove(name: str, *, project: str, directory: str) -> None:
         raise _host_error(f"cannot remove network {name}", error) from error
 
 
-def _refuse_used(found: FoundNetwork, project: str) -> None:
+def _refuse_used(found: FoundNetwork, project: str | None) -> None:
     name = found.label.network
-    if found.label.project != project:
+    if project is not None and found.label.project != project:
         raise Conflict(f"cannot remove network {name}: it belongs to project {found.label.project}")
     users = {endpoint.container for endpoint in found.endpoints if not project or endpoint.project != project}
     if users:
