@@ -55,6 +55,7 @@ TELLING = {
     "services.*.healthcheck.disable": "a rootfs brings no check that there is to switch off",
     "networks.*.ipam.driver": "default is the only value there is",
     "volumes.*.driver": "local is the only value there is",
+    "services.*.ports.[].mode": "host and ingress differ in a Swarm only",
 }
 
 
