@@ -12,11 +12,13 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from composer.errors import MissingFeature
 from composer.linux import capability
 from composer.linux.libc import system_call
 from composer.linux.pidfd import PIDFD_GET_INFO, PIDFD_INFO, pidfd_open
 from composer.runtime.cgroup import files, hierarchy
 from composer.runtime.cgroup.hierarchy import Hierarchies
+from composer.runtime.network import forwarding
 
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
 CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_SETUID", "CAP_SETGID")
@@ -60,6 +62,7 @@ def findings() -> Iterator[Finding]:
     yield _swap_accounting(hierarchies)
     yield _cgroup_kill(hierarchies)
     yield from _better_calls()
+    yield from _networks()
     yield _file_system("mqueue", needed=False, consequence="no /dev/mqueue in containers", remedy="CONFIG_POSIX_MQUEUE")
     yield _systemd()
     yield from _limits()
@@ -222,6 +225,61 @@ def _cgroup_kill(hierarchies: Hierarchies) -> Finding:
 def _is_5_14() -> bool:
     parts = os.uname().release.split(".")
     return (int(parts[0]), int("".join(filter(str.isdigit, parts[1])) or 0)) >= (5, 14)
+
+
+INTERFACES = {
+    "bridge": "no networks: services say network_mode: host, or none",
+    "veth": "no networks: services say network_mode: host, or none",
+    "macvlan": "networks with driver macvlan cannot be made",
+    "ipvlan": "networks with driver ipvlan cannot be made",
+}
+
+
+def _networks() -> Iterator[Finding]:
+    from composer.linux import rtnetlink
+
+    remedy = "modprobe {0}; it is CONFIG_{1} of the kernel"
+    with rtnetlink.open_route() as route:
+        for kind, consequence in INTERFACES.items():
+            said = ""
+            try:
+                route.perform([rtnetlink.probe_kind(kind)])
+            except OSError as error:
+                said = error.strerror or ""
+                if error.errno == errno.EPERM:  # "cannot be asked" is not "is not there"
+                    yield Finding(f"{kind} interfaces", True, "only root is told")
+                    continue
+            yield Finding(
+                f"{kind} interfaces", not said, consequence=consequence, remedy=remedy.format(kind, kind.upper())
+            )
+    yield _nftables()
+    yield from map(_forwarding, forwarding.SWITCHES)
+
+
+def _nftables() -> Finding:
+    from composer.linux import nftables
+
+    purpose = "no networks: they cannot be isolated from each other, nor have a way out"
+    try:
+        nftables.run("list tables")
+    except MissingFeature as error:
+        return Finding("nftables", False, consequence=purpose, remedy=error.hint or "")
+    except OSError as error:
+        if "Operation not permitted" in str(error.strerror):
+            return Finding("nftables", True, "only root is told")
+        return Finding("nftables", False, consequence=purpose, remedy="CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET")
+    return Finding("nftables", True)
+
+
+def _forwarding(family: str) -> Finding:
+    """Never missing: what `up` would change."""
+    name = forwarding.SWITCHES[family].removeprefix("/proc/sys/").replace("/", ".")
+    what = "the first network with a way out" if family == "4" else "the first with a way out and IPv6"
+    try:
+        detail = "on" if forwarding.is_on(family) else f"off: {what} switches it on, the last `down` off again"
+    except OSError:
+        detail = f"this kernel has no IPv{family}"
+    return Finding(name, True, detail)
 
 
 def _systemd() -> Finding:

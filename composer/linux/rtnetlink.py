@@ -132,6 +132,13 @@ def new_link(name: str, kind: str, *attributes: Attribute, data: Sequence[Attrib
     )
 
 
+def probe_kind(kind: str) -> Request:
+    """Ask for an interface that cannot be: EINVAL, for its name, unless the kernel has no such kind: EOPNOTSUPP."""
+    body = _LINK.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, "/")
+    info = nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, kind.encode()))
+    return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + info, f"link add type {kind}", fine=(errno.EINVAL,))
+
+
 def veth_peer(name: str, *attributes: Attribute) -> Attribute:
     """The other end of a veth pair, for the `data` of new_link."""
     peer = _LINK.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, name) + b"".join(attributes)

@@ -105,7 +105,7 @@ def _begin(
         control.entrance(created.cgroup) as entrance,
         open_report_pipe(undo) as (reader, writer),
         namespaces.children_in_pid_namespace_of(plan.joined),
-        open_places(spec, launch.networks, leases=launch.leases, before=launch.attached_before) as places,
+        open_places(spec, launch.networks, lease_directory=launch.leases, before=launch.attached_before) as places,
     ):
         published = publishing.prepare(launch, places, undo)
         _write_files(launch, places.attachments, undo)

@@ -16,7 +16,7 @@
 <root>/
     layers/<digest>/                    unpacked root file systems
     networks/<name>.json                what each network was made from (runtime.network.definitions)
-    networks/leases/                    who has which address of macvlan and ipvlan networks (runtime.network.endpoints)
+    networks/leases/                    who has which address of macvlan and ipvlan networks (runtime.network.leases)
     volumes/                            store.volumes
     secrets/  configs/                  external ones: a file each, put there by whoever looks after the host
     key                                 store.identities

@@ -497,6 +497,11 @@ def test_check_tells_what_the_kernel_offers(command: Pycompose) -> None:
     assert {"kernel", "overlay file system", "cgroups", "memory controller", "openat2(2)"} <= {
         it["feature"] for it in found
     }
+    network = {"bridge interfaces", "veth interfaces", "ipvlan interfaces", "nftables", "net.ipv4.ip_forward"}
+    assert network <= {it["feature"] for it in found}
+    [forwarding] = [it for it in found if it["feature"] == "net.ipv4.ip_forward"]
+    with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as file:
+        assert forwarding["detail"].startswith("off: " if file.read().strip() == "0" else "on")
     done = command("check", check=False)
     missing = any(it["needed"] and not it["there"] for it in found)
     assert done.returncode == (1 if missing else 0)

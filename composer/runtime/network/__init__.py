@@ -5,6 +5,7 @@
     definitions  what a network was made from, in files: what a link has no room for
     networks     a network made, removed
     endpoints    a container attached: the host's side, done by whoever starts it
+    leases       the addresses of endpoints that no link of the host tells: macvlan, ipvlan
     inside       a container attached: its own side, done by the container's first process
     firewall     isolation and masquerade, as nftables rules
     forwarding   the host's switch for passing packets on

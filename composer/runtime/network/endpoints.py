@@ -10,8 +10,7 @@
     unlock; opens the gate ─────────────────────────────► addresses, routes, up (inside)
 
 The labels of a bridge's ports tell which addresses are taken: whoever dies in between leaves nothing behind, since a
-veth pair ends with the namespace of its inner end. Macvlan and ipvlan have no outer end: there a lease file names the
-process, by pid and start time, that has an address.
+veth pair ends with the namespace of its inner end. Macvlan and ipvlan have no outer end: there are leases.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ from dataclasses import dataclass, replace
 from composer.errors import HostError
 from composer.linux import rtnetlink
 from composer.linux.netlink import attribute
-from composer.linux.process import start_time
 from composer.linux.rtnetlink import Request, RouteSocket, open_route
 from composer.planner import addresses
 from composer.planner.addresses import Given
-from composer.runtime.network import host, labels
+from composer.runtime.network import host, labels, leases
 from composer.runtime.network.labels import EndpointLabel
 from composer.spec.container import ContainerSpec
 from composer.spec.network import Attachment, Driver, Endpoint, Network, Subnet
@@ -52,7 +50,7 @@ class Places:
 
     places: tuple[Place, ...]
     spec: ContainerSpec
-    leases: str
+    lease_directory: str
     route: RouteSocket | None = None
     gate: tuple[int, int] | None = None  # a pipe; nothing to wait for without endpoints
 
@@ -77,32 +75,43 @@ class Places:
         self.route.perform([request for place in self.places for request in _requests(place, self.spec, pid)])
         for place in self.places:
             if place.network.driver is not Driver.BRIDGE:
-                _lease(self.leases, place.attachment, pid)
+                leases.take(
+                    self.lease_directory, place.attachment, pid=pid, project=self.spec.project, container=self.spec.name
+                )
         os.write(self.gate[1], b"\0")
 
 
 @contextmanager
 def open_places(
-    spec: ContainerSpec, networks: tuple[Network, ...], *, leases: str, before: tuple[Attachment, ...] = ()
+    spec: ContainerSpec, networks: tuple[Network, ...], *, lease_directory: str, before: tuple[Attachment, ...] = ()
 ) -> Iterator[Places]:
     """Addresses for all endpoints of a container, nobody else's until the end of the block.
 
     `networks` are resolved; `before` is what the container had in its last run. Raises Conflict, HostError, OSError.
     """
     if not spec.endpoints:
-        yield Places((), spec, leases)
+        yield Places((), spec, lease_directory)
         return
     by_name = {network.name: network for network in networks}
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         with host.locked(), open_route() as route:
+            leases.tidy(lease_directory)
             preferred = [address for it in before for address in (it.ipv4_address, it.ipv6_address) if address]
             names = _interface_names(spec.endpoints)
             places = tuple(
-                _place(spec, endpoint, by_name, route=route, leases=leases, preferred=preferred, interface=name)
+                _place(
+                    spec,
+                    endpoint,
+                    by_name,
+                    route=route,
+                    lease_directory=lease_directory,
+                    preferred=preferred,
+                    interface=name,
+                )
                 for endpoint, name in zip(spec.endpoints, names, strict=True)
             )
-            yield Places(places, spec, leases, route, (reader, writer))
+            yield Places(places, spec, lease_directory, route, (reader, writer))
     finally:
         os.close(reader)
         os.close(writer)
@@ -134,7 +143,7 @@ def _place(
     networks: dict[str, Network],
     *,
     route: RouteSocket,
-    leases: str,
+    lease_directory: str,
     preferred: list[str],
     interface: str,
 ) -> Place:
@@ -143,8 +152,9 @@ def _place(
     on = _index(network.parent if network.parent and network.driver is not Driver.BRIDGE else link) if network else 0
     if network is None or not on:
         raise HostError(f"network {endpoint.network} is gone", hint="`pycompose up` makes it again")
-    bridge = network.driver is Driver.BRIDGE
-    taken = _taken(route, on, spec) if bridge else leased(leases, network.name)
+    taken = _taken(
+        _labels(route, on) if network.driver is Driver.BRIDGE else leases.held(lease_directory, network.name), spec
+    )
     given = addresses.allocate(network, endpoint, taken=taken, preferred=preferred)
     return Place(endpoint, network, _attachment(spec, endpoint, network, given, interface=interface, on=link), on)
 
@@ -156,13 +166,17 @@ def _index(name: str) -> int:
         return 0
 
 
-def _taken(route: RouteSocket, bridge: int, spec: ContainerSpec) -> set[str]:
-    """The addresses of a bridge's ports. One's own of an earlier run may take a moment to go."""
-    found = (labels.read_endpoint(link) for link in route.links(master=bridge))
+def _labels(route: RouteSocket, bridge: int) -> list[EndpointLabel]:
+    """Of a bridge's ports."""
+    return [label for link in route.links(master=bridge) if (label := labels.read_endpoint(link))]
+
+
+def _taken(found: list[EndpointLabel], spec: ContainerSpec) -> set[str]:
+    """The addresses of others. One's own of an earlier run may take a moment to go."""
     return {
         address
         for label in found
-        if label and (label.project, label.container) != (spec.project, spec.name)
+        if (label.project, label.container) != (spec.project, spec.name)
         for address in label.addresses
     }
 
@@ -245,48 +259,3 @@ def _vlan(place: Place, pid: int) -> Request:
 
 
 HAS_IPV6 = os.path.isdir("/proc/sys/net/ipv6")
-
-
-# ---- leases of macvlan and ipvlan --------------------------------------------------------------------------------
-
-
-def leased(directory: str, network: str) -> set[str]:
-    """Addresses whose holders live. Those of the dead are given back."""
-    found = set()
-    for name in _listed(directory):
-        whose, _, address = name.partition("@")
-        if whose != network:
-            continue
-        if _lives(f"{directory}/{name}"):
-            found.add(address)
-        else:
-            os.unlink(f"{directory}/{name}")
-    try:
-        os.rmdir(directory)
-    except OSError:
-        pass  # some are left
-    return found
-
-
-def _listed(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except FileNotFoundError:
-        return []
-
-
-def _lives(path: str) -> bool:
-    with open(path, encoding="ascii") as file:
-        pid, started = map(int, file.read().split())
-    try:
-        return start_time(pid) == started
-    except ProcessLookupError:
-        return False
-
-
-def _lease(directory: str, attachment: Attachment, pid: int) -> None:
-    os.makedirs(directory, mode=0o711, exist_ok=True)
-    for address in (attachment.ipv4_address, attachment.ipv6_address):
-        if address:
-            with open(f"{directory}/{attachment.network}@{address}", "w", encoding="ascii") as file:
-                file.write(f"{pid} {start_time(pid)}")

@@ -2,7 +2,8 @@
 
 A bridge is made in this order, under the lock: rules first, so that there is no moment without them; then the link with
 its label, addresses and name in one batch; then what only files of /proc can say; then it is let go up. What fails is
-undone. The link of a macvlan or ipvlan network is a dummy: it carries the label, and is the parent where none is named.
+undone. A macvlan or ipvlan network has a bridge as well, without ports: it carries the label, and is the parent where
+none is named.
 
 Beyond this module: which networks there should be.
 """
@@ -21,7 +22,7 @@ from composer.linux.netlink import attribute
 from composer.linux.rtnetlink import RouteSocket, open_route
 from composer.planner import addresses
 from composer.planner.observed import Holder, ObservedNetwork
-from composer.runtime.network import definitions, firewall, forwarding, host, labels
+from composer.runtime.network import definitions, firewall, forwarding, host, labels, leases
 from composer.runtime.network.host import FoundNetwork, HostNetwork
 from composer.runtime.network.labels import NetworkLabel
 from composer.spec.fingerprint import network_fingerprint
@@ -39,10 +40,17 @@ def observe() -> HostNetwork:
 
 def observed(there: HostNetwork, *, directory: str) -> tuple[ObservedNetwork, ...]:
     """The networks as the planner wants to know them, and those made by hand that wait to be made again."""
-    found = tuple(_observed(one, directory) for one in there.networks.values())
+    found = tuple(_observed(_with_leases(one, directory), directory) for one in there.networks.values())
     names = there.networks.keys()
     waiting = [known for known in definitions.load_all(directory) if not known.project and known.name not in names]
     return (*found, *(ObservedNetwork(known, network_fingerprint(known), there=False) for known in waiting))
+
+
+def _with_leases(found: FoundNetwork, directory: str) -> FoundNetwork:
+    """With the endpoints that have no link on the host."""
+    if found.label.driver == Driver.BRIDGE.value:
+        return found
+    return replace(found, endpoints=tuple(leases.held(f"{directory}/leases", found.label.network)))
 
 
 def _observed(found: FoundNetwork, directory: str) -> ObservedNetwork:
@@ -82,6 +90,7 @@ def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] =
             if found := there.networks.get(network.name):
                 return _existing(network, found, directory)
             _refuse_foreign(network, there)
+            _require_kind(network, route)
             resolved = _resolve(network, there, directory, pools)
             _create(resolved, network, route=route, there=there, undo=undo)
             definitions.save(directory, resolved)
@@ -143,6 +152,20 @@ def _refuse_foreign(network: Network, there: HostNetwork) -> None:
         )
 
 
+def _require_kind(network: Network, route: RouteSocket) -> None:
+    """Now, and not when the first container is about to start."""
+    kind = network.driver.value
+    try:
+        route.perform([rtnetlink.probe_kind(kind)])
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        raise MissingFeature(
+            f"cannot create network {network.name}: this kernel has no {kind} interfaces",
+            hint=f"modprobe {kind}; it is CONFIG_{kind.upper()} of the kernel",
+        ) from error
+
+
 def _resolve(network: Network, there: HostNetwork, directory: str, pools: tuple[AddressPool, ...]) -> Network:
     """With the subnets it had when it was last there, if they are still free."""
     before = definitions.load(directory, network.name)
@@ -174,11 +197,12 @@ def _create(network: Network, asked: Network, *, route: RouteSocket, there: Host
     group = attribute(rtnetlink.IFLA_GROUP, labels.group_of(network.name))
     mtu = (attribute(rtnetlink.IFLA_MTU, network.mtu),) if network.mtu else ()
     gateways = [(subnet.gateway, ipaddress.ip_network(subnet.subnet).prefixlen) for subnet in network.subnets]
-    # a bridge without a hardware address of its own takes, and changes, to that of one of its ports
-    fixed = rtnetlink.hardware_address(addresses.mac_from(f"bridge {network.name}"))
+    # a bridge without a hardware address of its own takes, and changes, to that of one of its ports; one that has been
+    # given one and has no ports has no carrier, and is no parent
+    fixed = (rtnetlink.hardware_address(addresses.mac_from(f"bridge {network.name}")),) if bridge else ()
     route.perform(
         [
-            rtnetlink.new_link(link, "bridge" if bridge else "dummy", group, fixed, *mtu),
+            rtnetlink.new_link(link, "bridge", group, *fixed, *mtu),
             rtnetlink.set_link(link, attribute(rtnetlink.IFLA_IFALIAS, label.encode()), up=False),
         ]
     )
@@ -228,8 +252,9 @@ def remove(name: str, *, project: str | None, directory: str) -> None:
         with host.locked(), open_route() as route:
             there = host.observe(route)
             found = there.networks.get(name)
+            leases.tidy(f"{directory}/leases")
             if found is not None:
-                _refuse_used(found, project)
+                _refuse_used(_with_leases(found, directory), project)
                 _remove(found, route=route, there=there)
             definitions.remove(directory, name)
     except OSError as error:
