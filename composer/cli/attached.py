@@ -25,6 +25,7 @@ from composer.cli.render.progress import INTERVAL, Display
 from composer.cli.signals import Signals
 from composer.control.client import Client, Connection, Deposits
 from composer.control.messages import Happened, Kill, Ping, Stop, Up, Wait, Watch
+from composer.frozen import frozen
 from composer.planner.observed import State
 from composer.store.logs.reader import Selection
 from composer.store.paths import ProjectPaths
@@ -39,7 +40,7 @@ class Cascade(Enum):
     FAILURE = "a failure"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attachment:
     """What is brought up, and when and how that ends."""
 

@@ -10,9 +10,9 @@ import errno
 import os
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from composer.errors import MissingFeature
+from composer.frozen import frozen
 from composer.linux import capability
 from composer.linux.libc import system_call
 from composer.linux.pidfd import PIDFD_GET_INFO, PIDFD_INFO, pidfd_open
@@ -34,7 +34,7 @@ CONTROLLERS = {
 _V1_NAMES = {"io": "blkio"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One feature. `consequence` and `remedy` are said where it is missing; `needed`: nothing runs without it."""
 

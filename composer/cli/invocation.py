@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from composer.cli.parse import Arguments
 from composer.errors import HostError, UsageError
+from composer.frozen import frozen
 from composer.store.paths import Paths, from_environment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Console:
     """What the terminal can show. Progress and mistakes go to standard error, results to standard output."""
 
@@ -21,7 +21,7 @@ class Console:
     interactive: bool = False  # standard input and output are a terminal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invocation:
     """One call of one command."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
-from dataclasses import dataclass
 
 from composer.cli.containers import ALIVE
 from composer.cli.invocation import Invocation
@@ -13,6 +12,7 @@ from composer.cli.moments import moment
 from composer.cli.render import template
 from composer.cli.render.table import table
 from composer.errors import UsageError
+from composer.frozen import frozen
 from composer.planner.observed import ObservedNetwork
 from composer.runtime.network import definitions, labels, networks
 from composer.spec.network import Driver, Network, Subnet
@@ -34,7 +34,7 @@ _OPTIONS = {  # what is asked for by driver_opts, and its value where nothing is
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Use:
     """A container's use of a network: an address in the kernel, or the container's record that wants one."""
 

@@ -23,6 +23,7 @@ from composer.cli.invocation import Invocation
 from composer.cli.render import human
 from composer.control import volumes
 from composer.errors import Conflict, HostError, NoSuchThing
+from composer.frozen import frozen
 from composer.linux.memory import sealed_memory_file
 from composer.linux.process import start_time
 from composer.planner.observed import State
@@ -48,7 +49,7 @@ from composer.store.records import ContainerRecord
 _PATIENCE = 2.0  # seconds for the process that answers for names to leave after the last container
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Needs:
     """What must be there before a container starts, beside what its spec says."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from composer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Option:
     """One option. Without a `metavar` it is a switch."""
 
@@ -47,7 +49,7 @@ def texts(name: str, short: str = "", *, metavar: str, help: str, choices: tuple
     return Option(name, short, metavar, help, repeat=True, choices=choices)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """What one command accepts. Operands are what is left when the options are taken out."""
 

@@ -11,9 +11,9 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from composer.errors import UsageError
+from composer.frozen import frozen
 from composer.store.logs.block import STDERR
 from composer.store.logs.demux import Lines
 
@@ -34,7 +34,7 @@ _LOGFMT = re.compile(rb'(?:^|\s)(?:level|lvl|severity)="?([A-Za-z]+)')
 _SYSLOG = (5, 5, 5, _ERROR, _WARN, _INFO, _INFO, 1)  # numbers below ten are syslog's priorities: GELF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sieve:
     """What passes. `level` is the lowest."""
 

@@ -8,13 +8,14 @@ which on cgroup v2 has them, makes systemd stop this unit first when the machine
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from composer.frozen import frozen
 
 _PLAIN = re.compile(r"[\w./:=@-]+")
 UNIT_DIRECTORY = "/etc/systemd/system"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unit:
     """What there is to say about a project."""
 

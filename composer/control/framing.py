@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from composer.frozen import frozen
 
 _HEADER = struct.Struct("<IB")
 LIMIT = 64 << 20  # bytes; a desired state with a thousand containers is about two million
@@ -18,7 +19,7 @@ class Kind(Enum):
     INPUT = ord("I")  # bytes for the standard input of the attached container; client to server only
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """One frame."""
 

@@ -9,8 +9,7 @@ Beyond this module: bytes (`framing`), sockets (`client`, `server`), and what an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from composer.frozen import frozen
 from composer.planner.options import DownOptions, RemoveOptions, RestartOptions, UpOptions
 from composer.planner.plan import Plan
 from composer.spec.container import ContainerSpec
@@ -28,7 +27,7 @@ Timeout = int | None
 # Requests that change the project; one at a time, others queue.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Up:
     """Make the project what `desired` says. `wait_timeout_ns` bounds the waiting of `options.wait`."""
 
@@ -38,7 +37,7 @@ class Up:
     wait_timeout_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Down:
     """Stop and remove containers; with no services named, the whole project. `desired` is the files' state if read."""
 
@@ -47,7 +46,7 @@ class Down:
     timeout_ns: Timeout = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """Start containers that exist, dependencies first; () is all services."""
 
@@ -56,7 +55,7 @@ class Start:
     wait_timeout_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """Stop containers and keep them. `desired` is the files' state if read: it may name what nobody has made yet."""
 
@@ -65,7 +64,7 @@ class Stop:
     desired: Desired | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restart:
     """Stop and start containers that exist, and dependents that ask for it unless `no_deps`."""
 
@@ -73,14 +72,14 @@ class Restart:
     timeout_ns: Timeout = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remove:
     """Remove stopped containers; with `options.stop`, stop running ones first."""
 
     options: RemoveOptions = RemoveOptions()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """Start a one-off container, detached. `Done.containers` names it."""
 
@@ -93,7 +92,7 @@ class Run:
 # Requests that need no turn.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kill:
     """Send a signal to PID 1 of running containers; Docker's rules say whether that counts as a stop."""
 
@@ -101,21 +100,21 @@ class Kill:
     signal: int = 9
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     """Freeze all processes of running containers."""
 
     services: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unpause:
     """Let frozen containers go on."""
 
     services: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """Wait until containers have stopped for good; `Stopped` tells each. Done after all, or the first with `first`."""
 
@@ -124,14 +123,14 @@ class Wait:
     first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """Tell every event (`Happened`) until nothing of these services is left to run; () is all services."""
 
     services: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attach:
     """Connect to a container's standard input: INPUT frames and `Resize` follow. Closing the connection detaches.
 
@@ -141,7 +140,7 @@ class Attach:
     container: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resize:
     """The window size of a container's terminal. A request of its own, or within `Attach`."""
 
@@ -150,12 +149,12 @@ class Resize:
     columns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ping:
     """Is anybody there? `Pong` answers."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leave:
     """Both processes of the project leave; its containers run on and the next ones adopt them. There is no answer."""
 
@@ -182,7 +181,7 @@ Operation = (
 CONVERGING = (Up, Down, Start, Stop, Ping, Wait, Watch)  # may be sent again after the supervisor died half-way
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """The first message of a connection. `client` says who holds the turn: "pycompose up (pid 812)"."""
 
@@ -194,33 +193,33 @@ class Request:
 # Answers.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """The request was read; before this, nothing was done about it and it may be sent again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Queued:
     """Another client's operation is under way; this one is next in line."""
 
     holder: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Planned:
     """What is going to be done."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepStarted:
     """A step of the plan has begun."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepProgress:
     """How far a long step is, in bytes."""
 
@@ -229,7 +228,7 @@ class StepProgress:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepDone:
     """A step of the plan has succeeded. `note` where it was a dispensable dependency that failed."""
 
@@ -237,7 +236,7 @@ class StepDone:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepFailed:
     """A step of the plan has failed, or was left out since one it depends on had (`skipped`)."""
 
@@ -246,14 +245,14 @@ class StepFailed:
     skipped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Happened:
     """An event of the project, as it is appended to events.jsonl."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stopped:
     """A container has stopped for good. `exit_code` None: unknown, it ended while nobody could see it."""
 
@@ -262,14 +261,14 @@ class Stopped:
     exit_code: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """Something the user should know though nothing failed: orphans, an unsupported limit."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pong:
     """Who is there."""
 
@@ -278,14 +277,14 @@ class Pong:
     holder: str = ""  # whose operation is under way
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """The operation has succeeded."""
 
     containers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """The operation has failed: the parts of an errors.PycomposeError."""
 
@@ -310,7 +309,7 @@ Progress = (
 Answer = Progress | Done | Failed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """One message from the supervisor."""
 

@@ -19,10 +19,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux import inotify
 from composer.linux.pidfd import pidfd_open
 from composer.runtime.attendant import spawn as attendant
@@ -40,7 +40,7 @@ _PACKAGES = ("anyio", "structlog")  # what the supervisor needs beyond the stand
 _MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "supervisor", "__main__.py")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SupervisorConfig:
     """What a supervisor must know; `path` are the directories of its packages, as it runs without `site`."""
 

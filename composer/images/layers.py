@@ -25,8 +25,8 @@ import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.syncfs import syncfs
 from composer.spec import codec
 
@@ -37,7 +37,7 @@ _ARCHIVES = ".archives"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerRecord:
     """What is known of a layer. Sizes in bytes."""
 
@@ -49,7 +49,7 @@ class LayerRecord:
     version: int = VERSION
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredLayer:
     """A layer in the store."""
 
@@ -200,7 +200,7 @@ class LayerStore:
                     os.unlink(f"{directory}/{name}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workspace:
     """A locked directory; `descriptor` holds the lock."""
 

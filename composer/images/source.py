@@ -12,10 +12,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import assert_never
 
 from composer.errors import FileNotFound, HostError
+from composer.frozen import frozen
 from composer.images.compression import decompressed
 from composer.images.layers import LayerRecord, LayerStore, Workspace, identity
 from composer.images.stream import ArchiveFile, BadArchive, Limits, Progress, Stream, within
@@ -23,7 +23,7 @@ from composer.images.unpack import Unpacked, unpack
 from composer.spec.rootfs import Archive, Directory, HostRoot, RootfsSource
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """A root file system to have below an overlay: never to be written."""
 

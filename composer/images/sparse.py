@@ -7,8 +7,7 @@ Beyond this module: writing the file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from composer.frozen import frozen
 from composer.images import pax
 from composer.images.stream import BadArchive, Stream
 
@@ -18,7 +17,7 @@ _MAJOR = b"GNU.sparse.major"
 _MAP = b"GNU.sparse.map"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sparse:
     """A file of `size` bytes of which the (offset, length) `extents` are stored, one after the other."""
 

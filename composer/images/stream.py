@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from composer.frozen import frozen
 
 BLOCK = 256 << 10  # fits the second-level cache: a block is hashed and written while it is still there
 
@@ -42,7 +43,7 @@ class Progress(Protocol):
         """`done` of `total` bytes of the archive file have been read."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What an archive may ask of this host. The defaults are several times what the largest images hold."""
 

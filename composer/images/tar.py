@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.images import pax, sparse
 from composer.images.stream import BadArchive, Stream, Truncated, quoted
 
@@ -36,7 +36,7 @@ class Kind(Enum):
     BLOCK_DEVICE = "block device"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One member. Names are as they are in the archive: not yet known to be safe."""
 
@@ -98,7 +98,7 @@ def _one_member(header: _Header, records: pax.Records, stream: Stream) -> Iterat
     _skip_padded(stream, size, since=start)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Header:
     """A header block, decoded as far as every kind needs it."""
 

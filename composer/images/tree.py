@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from composer.frozen import frozen
 from composer.images.stream import BadArchive, quoted
 from composer.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 
@@ -50,7 +51,7 @@ class Directory:
         return b"/".join(reversed(names))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Open:
     descriptor: int
     directory: Directory

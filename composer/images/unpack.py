@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
+from composer.frozen import frozen
 from composer.images import tar
 from composer.images.stream import BadArchive, Limits, Stream, quoted
 from composer.images.tar import Kind, Member
@@ -30,7 +31,7 @@ NO_OWNERS = "owners are not kept: only root can give files away"
 NO_DEVICES = "device nodes are left out: a container gets a /dev of its own"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unpacked:
     """What came of it. `size` is in bytes, without holes; `warnings` are sentences for a person."""
 

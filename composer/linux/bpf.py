@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable
-from dataclasses import dataclass
 from struct import Struct
 
+from composer.frozen import frozen
 from composer.linux.libc import system_call
 
 # <linux/bpf.h>
@@ -33,7 +33,7 @@ MOST_PROGRAMS = 64  # of one cgroup, BPF_CGROUP_MAX_PROGS
 ATTEMPTS = 30  # the checker gives up with EAGAIN when a signal arrives
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceRule:
     """Allow or deny `access` ("r", "w", "m" and their combinations) to devices of `type` "a", "b" or "c".
 

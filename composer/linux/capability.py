@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.libc import system_call
 from composer.linux.prctl import (
     PR_CAP_AMBIENT,
@@ -68,7 +68,7 @@ ALL_KNOWN = (1 << len(CAPABILITIES)) - 1
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CapabilitySets:
     """The three sets of capget(2) as masks."""
 

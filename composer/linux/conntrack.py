@@ -12,8 +12,8 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.netlink import (
     NLM_F_ACK,
     NLM_F_DUMP,
@@ -45,7 +45,7 @@ F_IP_SRC, F_PROTO_NUM, F_PROTO_DST_PORT = 1 << 0, 1 << 3, 1 << 5
 _FAMILY = struct.Struct("!BBH")  # nfgenmsg
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connection:
     """A connection as its first packet asked for it, with what it takes to name it to the kernel."""
 

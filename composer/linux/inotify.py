@@ -8,8 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.libc import c_string, libc_function
 
 IN_ACCESS = 0x1
@@ -49,7 +49,7 @@ _inotify_add_watch = libc_function("inotify_add_watch", ctypes.c_int, ctypes.c_c
 _inotify_rm_watch = libc_function("inotify_rm_watch", ctypes.c_int, ctypes.c_int)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One event of watch `wd`; `name` is the file within a watched directory, "" for the watched file itself."""
 

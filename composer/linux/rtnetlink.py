@@ -16,8 +16,8 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.netlink import (
     HEADER_SIZE,
     NLA_F_NESTED,
@@ -72,7 +72,7 @@ _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One message of a batch. `about` is said where it fails, unless it fails with one of `fine`."""
 
@@ -83,7 +83,7 @@ class Request:
     fine: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A network interface."""
 
@@ -98,7 +98,7 @@ class Link:
     mac_address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """An address of an interface."""
 
@@ -107,7 +107,7 @@ class Address:
     prefix: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """A route of any table. `destination` is a subnet, "" for a default route."""
 

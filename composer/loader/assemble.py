@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.environment import default_env_file, read_env_files
 from composer.loader.extends import Extends
@@ -27,7 +28,7 @@ MAX_SERVICES = 5_000
 _INCLUDE_KEYS = ("path", "project_directory", "env_file")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """Files that make up one project, or one included into another."""
 

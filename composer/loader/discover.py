@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from composer.errors import FileNotFound, UsageError
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.problems import Place, Problems
 from composer.loader.request import STDIN, LoadRequest
@@ -21,7 +22,7 @@ OVERRIDES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """Absolute paths; a file of "-" is stdin."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.files import Files
 from composer.loader.merge import merge
@@ -32,7 +33,7 @@ class Layers(Protocol):
     def layers(self, path: str, *, environment: Table[str, str]) -> list[Mapping]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Base:
     """Services of one file, of which one may be extended."""
 

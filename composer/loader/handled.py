@@ -7,9 +7,9 @@ work takes its line out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, at, child, entries_at, is_null, place_of_key, plain
@@ -19,7 +19,7 @@ OTHERS = "*"  # the box that `log_options` puts foreign options into; nobody wro
 Matches: TypeAlias = Callable[[Node], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unhandled:
     """`where` are patterns of the same thing said in several places; `instead` is what happens."""
 

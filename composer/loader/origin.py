@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from composer.errors import InvalidFile
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.files import Files
 from composer.loader.problems import Path, Place, Problem, presentable
 from composer.loader.tree import Mapping, at, place_of, place_of_key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """The tree a project was read from, and the files it came out of."""
 

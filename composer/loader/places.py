@@ -7,6 +7,7 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence
@@ -17,7 +18,7 @@ T = TypeVar("T")
 Rewrite: TypeAlias = "Callable[[Node, Spot], Node]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spot:
     """Where a rewrite works, and where it tells what it cannot read."""
 

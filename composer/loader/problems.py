@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 
 Path = tuple[str | int, ...]
@@ -36,7 +37,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One mistake. `str()` is its one-line form: file:line:column: path: message (hint)."""
 

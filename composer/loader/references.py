@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean
 from composer.loader.problems import Path, Problems
@@ -21,7 +22,7 @@ from composer.model.service import Service
 from composer.model.volume import MountType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Definitions:
     """Names that may be referred to, in whatever state their definitions are."""
 

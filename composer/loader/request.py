@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from composer.frozen import frozen
 from composer.loader.problems import Problem
 
 if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic
@@ -45,7 +46,7 @@ class LoadRequest:
         return os.path.normpath(os.path.join(self.cwd, os.path.dirname(first or "")))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """A project without mistakes. `environment` is what variables were taken from."""
 

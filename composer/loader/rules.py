@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean
 from composer.loader.problems import Path, Severity
@@ -23,7 +23,7 @@ from composer.model.service import MAX_REPLICAS, Service
 from composer.model.volume import SECRETS, FileReference, MountType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What a rule found, at a path below the service."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean, nearest
 from composer.loader.problems import Path, Problems, notation
@@ -31,7 +32,7 @@ class Kind(Enum):
     PARTS_IN_ORDER = "parts in order"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     kind: Kind
     part: type[Part]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from yaml import Mark, MarkedYAMLError
 
+from composer.frozen import frozen
 from composer.loader.codes import Code
 from composer.loader.problems import Place, Problem
 
@@ -14,7 +14,7 @@ MAX_DEPTH = 100  # levels of lists and mappings within each other
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Explanation:
     noticed: re.Pattern[str]
     message: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from composer.frozen import frozen
 
 Lookup: TypeAlias = Callable[[str], str | None]
 
@@ -33,7 +34,7 @@ class RequiredVariable(BadTemplate):
     """A variable that must have a value has none."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """`${name operator argument}`; an operator of "" is a plain reference."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from composer.frozen import frozen
 from composer.loader.template import BadTemplate, Reference, Template, parse_template
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """`default` is used where it is not set, `alternative` where it is; `required`: without a value nothing loads."""
 

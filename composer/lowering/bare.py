@@ -5,9 +5,8 @@ It is a one-off of its own project, isolated and limited like any service, on a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from composer.errors import UsageError
+from composer.frozen import frozen
 from composer.lowering import capabilities, defaults, files, labels, names, placing
 from composer.lowering.host import HostFacts
 from composer.spec.cgroup import Resources
@@ -18,7 +17,7 @@ from composer.spec.process import Process
 from composer.spec.rootfs import RootfsSource
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BareRequest:
     """What was said on the command line, sizes and numbers already read."""
 

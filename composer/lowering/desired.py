@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from composer.errors import InvalidFile, NoSuchThing, UsageError
+from composer.frozen import frozen
 from composer.lowering import container, defaults, names, network, policy, volumes
 from composer.lowering.host import HostFacts
 from composer.lowering.mistake import refused, together
@@ -21,7 +22,7 @@ from composer.spec.network import AddressPool, Network
 from composer.spec.policy import OnUnhealthy, Policy, RestartPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoweringOptions:
     """What a person said beside the files. `scale`: replicas by service; `place` of a service's port in the files."""
 
@@ -30,7 +31,7 @@ class LoweringOptions:
     place: Callable[[str, int], str] = lambda _service, _index: ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OneoffOverrides:
     """What `run` changes about a service. None leaves what the file says."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.lowering.host import HostFacts
 from composer.spec.mounts import File
 
@@ -30,7 +31,7 @@ class Reach(Enum):
     HOST = "host"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolving:
     """How a container finds names: what was said, nothing where nothing was said."""
 

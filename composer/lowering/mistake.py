@@ -6,15 +6,15 @@ rooms at hand tells it in its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from composer.errors import InvalidFile
+from composer.frozen import frozen
 
 Path: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mistake:
     """`path` leads to the value to blame, or to the service or network that lacks it; `code` is one of the loader's."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.errors import InvalidFile, UsageError
+from composer.frozen import frozen
 from composer.lowering.mistake import Path, refused
 from composer.model import network as model
 from composer.model.choices import NamespaceKind
@@ -26,7 +27,7 @@ LONGEST_INTERFACE = 15  # IFNAMSIZ without the NUL
 Where = Network | Host | Private  # Private: a namespace without any network
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Joined:
     """What a service's containers are in: endpoints, or a namespace that says it all."""
 

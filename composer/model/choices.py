@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from composer.frozen import frozen
 from composer.model.scalars import TextValue, Unreadable, WrongType, spelled
 
 
@@ -24,7 +24,7 @@ class RestartWhen(StrEnum):
 _GOOD_RESTART = "write no, always, on-failure, on-failure:3 or unless-stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restart(TextValue):
     """`restart`: when, and for on-failure at most how often (None: without end)."""
 
@@ -69,7 +69,7 @@ class NamespaceKind(StrEnum):
     CONTAINER = "container"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamespaceMode(TextValue):
     """`network_mode`, `pid`, `ipc`, `uts`, `cgroup`, `userns_mode`. `target` names the service or container."""
 
@@ -117,7 +117,7 @@ UsernsMode = Annotated[NamespaceMode, namespace("private", "host")]
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-@\\]*\$?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User(TextValue):
     """`user`: a name or number, and a group's. Looked up in the root file system, later."""
 
@@ -139,7 +139,7 @@ class User(TextValue):
 _SECURITY_OPTIONS = ("no-new-privileges", "seccomp", "apparmor", "label", "systempaths", "writable-cgroups")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecurityOption(TextValue):
     """`security_opt`: `name` is one of no-new-privileges, seccomp, apparmor, label, systempaths, writable-cgroups."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.model.scalars import TextValue, Unreadable
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -24,7 +24,7 @@ _ITEM = re.compile(r"(?:[*?]|(\w+)(?:-(\w+))?)(?:/([1-9][0-9]*))?")
 _GOOD = 'write five fields such as "0 3 * * *", or @daily'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cron(TextValue):
     """Five fields, a nickname such as @daily, or @every and a duration. Nothing runs by it."""
 

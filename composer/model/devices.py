@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Literal
 
+from composer.frozen import frozen
 from composer.model.part import Part
 from composer.model.scalars import Text, TextValue, Unreadable, read_file_mode, read_integer, read_size
 
@@ -24,7 +25,7 @@ class Device(Part):
         return "=" in self.source and not self.source.startswith("/")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceRule(TextValue):
     """`device_cgroup_rules`: `c 1:3 mr`. A number of None is `*`, any."""
 
@@ -66,7 +67,7 @@ _TMPFS_FLAGS = frozenset(_MOUNT_FLAGS.split())
 _TMPFS_HINT = "write /run:size=64m,mode=1777,uid=1000,noexec"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tmpfs(TextValue):
     """`tmpfs`: a path in the container and its options. Bytes; permission bits; numeric owners."""
 

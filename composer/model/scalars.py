@@ -17,6 +17,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator
 from pydantic_core import CoreSchema, core_schema
 
+from composer.frozen import frozen
+
 
 class Unreadable(ValueError):
     """A text does not mean what its place asks for. `hint` shows a good one."""
@@ -185,7 +187,7 @@ def read_cpus(value: object) -> float:
     return round(cpus, 9)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Between:
     """Reads a whole number from `low` to `high`, both included."""
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from composer.errors import Conflict, UsageError
+from composer.frozen import frozen
 from composer.spec.network import AddressPool, Driver, Endpoint, Network, Subnet
 
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -115,7 +116,7 @@ def _overlap(one: Net, other: Net) -> bool:
 # ---- addresses ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """What an endpoint has got: addresses with the subnets they are of; None where the network has no such family."""
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from composer.errors import InvalidFile, NoSuchThing
+from composer.frozen import frozen
 from composer.spec.container import ContainerSpec, Join
 from composer.spec.desired import Condition, Dependency, Desired, Service
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Graph:
     """The services that there are, in the order of the files, and the edges between them."""
 

@@ -11,8 +11,9 @@ keeping its output are beyond this module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from composer.frozen import frozen
 from composer.planner.observed import HealthStatus
 from composer.spec.policy import HealthCheck
 
@@ -20,7 +21,7 @@ FIRST_EXTRA_DELAY_NS = 5_000_000
 SLACK_NS = 1_000_000  # a timer may fire this much early (the clock resolution of the event loop)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Health:
     """What the probes have said so far. A container that starts, starts with a fresh one."""
 
@@ -31,7 +32,7 @@ class Health:
     took_ns: int = 0  # how long the last probe took
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probe:
     """A finished probe. `exit_code` is -1 where it was killed at its timeout."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, assert_never
 
+from composer.frozen import frozen
 from composer.planner.observed import State
 from composer.spec.policy import StopPolicy
 
@@ -35,7 +35,7 @@ class After(Enum):
     RELAUNCH = "relaunch"  # a restart by hand: at once, counters afresh
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Life:
     """What there is to know about a container in order to answer the next event."""
 
@@ -69,17 +69,17 @@ class Life:
 # ---- what happens to it -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launched:
     """The launch has succeeded: the process runs."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaunchFailed:
     """The launch has failed: there is no process."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exited:
     """PID 1 has ended. `exit_code` is 128 + n after signal n, None where nobody can know it."""
 
@@ -87,58 +87,58 @@ class Exited:
     ran_for_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Elapsed:
     """The delay that was armed has passed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unhealthy:
     """The health check has turned from something else to unhealthy."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HooksSucceeded:
     """The hooks that were being run have all succeeded."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HooksFailed:
     """One of the hooks that were being run has failed; the rest are not run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartRequested:
     """A person wants it to run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopRequested:
     """A person wants it stopped. `stop` overrides how (`stop -t 3`)."""
 
     stop: StopPolicy | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestartRequested:
     """A person wants it stopped and started again."""
 
     stop: StopPolicy | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KillRequested:
     """A person sends a signal."""
 
     signal: int = SIGKILL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PauseRequested:
     """A person wants it frozen."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnpauseRequested:
     """A person wants it to go on."""
 
@@ -150,80 +150,80 @@ Event = Launched | LaunchFailed | Exited | Elapsed | Unhealthy | HooksSucceeded 
 # ---- what is done about it --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launch:
     """Start the container; answer with Launched or LaunchFailed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terminate:
     """Ask PID 1 to end, with the stop signal."""
 
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signal:
     """Deliver a signal to PID 1 that is no request to end."""
 
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kill:
     """Kill everything in the container's cgroup."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arm:
     """Answer with Elapsed when this has passed; replaces what was armed before."""
 
     delay_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hasten:
     """Answer with Elapsed no later than when this has passed; what is armed for earlier stays."""
 
     delay_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disarm:
     """Forget what is armed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartHealth:
     """Begin or go on probing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopHealth:
     """End probing; a probe that runs is killed and its result dropped."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunPostStart:
     """Run the post_start hooks in order; answer with HooksSucceeded or HooksFailed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunPreStop:
     """Run the pre_stop hooks in order; answer with HooksSucceeded or HooksFailed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CancelHooks:
     """Kill the hook that runs; its answer must not come any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Freeze:
     """Freeze the container's cgroup."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Thaw:
     """Thaw the container's cgroup."""
 

@@ -9,9 +9,9 @@ another project's            an error
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from composer.errors import Conflict, NoSuchThing, PycomposeError
+from composer.frozen import frozen
 from composer.planner import addresses
 from composer.planner.observed import Observed, ObservedContainer, ObservedNetwork
 from composer.spec.container import ContainerSpec
@@ -22,7 +22,7 @@ from composer.spec.network import Endpoint, Network
 MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """What is to happen to the networks of a plan: name → cause."""
 

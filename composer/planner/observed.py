@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.spec.network import Network, Protocol
 
 
@@ -29,7 +30,7 @@ class HealthStatus(Enum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObservedContainer:
     """One container as it is."""
 
@@ -45,7 +46,7 @@ class ObservedContainer:
     networks: tuple[str, ...] = ()  # by their names on the host
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Whose an address is."""
 
@@ -54,7 +55,7 @@ class Holder:
     container: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObservedNetwork:
     """One network of the host, whoever's it is."""
 
@@ -64,7 +65,7 @@ class ObservedNetwork:
     there: bool = True  # False: made by hand, and not made again since a reboot
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObservedVolume:
     """One volume of the host as it was made."""
 
@@ -74,7 +75,7 @@ class ObservedVolume:
     container: str = ""  # whose an anonymous one is
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TakenPort:
     """A port of the host that cannot be had, and why: "address already in use by pid 812 (nginx)"."""
 
@@ -85,7 +86,7 @@ class TakenPort:
     container: str = ""  # of this project, if that has it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observed:
     """A project as it is, the networks of the host, and those of its ports that somebody has."""
 

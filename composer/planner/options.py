@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from composer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpOptions:
     """`up` and `create`. No `services` means all of them."""
 
@@ -20,7 +20,7 @@ class UpOptions:
     wait: bool = False  # end only when all are running, healthy or through
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DownOptions:
     """`down`. With `services`, only these; without, everything the project has made but orphans."""
 
@@ -29,7 +29,7 @@ class DownOptions:
     volumes: bool = False  # what the project made, and anonymous ones
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveOptions:
     """`rm`: stopped containers only, unless `stop` ends the running ones first."""
 
@@ -38,7 +38,7 @@ class RemoveOptions:
     volumes: bool = False  # their anonymous volumes as well
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestartOptions:
     """`restart`."""
 

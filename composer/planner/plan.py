@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.spec.desired import Condition
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PrepareRootfs:
     """Make the lower layer of a root file system available (unpack an archive)."""
 
@@ -18,7 +18,7 @@ class PrepareRootfs:
         return f"unpack rootfs {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateNetwork:
     """Make a network that is missing on the host."""
 
@@ -28,7 +28,7 @@ class CreateNetwork:
         return f"create network {self.network}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveNetwork:
     """Remove a network of the project, unless containers of others are in it."""
 
@@ -38,7 +38,7 @@ class RemoveNetwork:
         return f"remove network {self.network}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateVolume:
     """Make a volume of the host."""
 
@@ -48,7 +48,7 @@ class CreateVolume:
         return f"create volume {self.volume}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveVolume:
     """Delete a volume with what is in it; one that somebody uses is left, which is a warning."""
 
@@ -66,7 +66,7 @@ class Anonymous(Enum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateContainer:
     """Record a container without starting it (`up --no-start`, `create`)."""
 
@@ -76,7 +76,7 @@ class CreateContainer:
         return f"create container {self.container}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartContainer:
     """Start a container, made first where it is missing."""
 
@@ -86,7 +86,7 @@ class StartContainer:
         return f"start container {self.container}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopContainer:
     """Stop a container gracefully and leave its record."""
 
@@ -96,7 +96,7 @@ class StopContainer:
         return f"stop container {self.container}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestartContainer:
     """Stop a container gracefully where it runs, and start it."""
 
@@ -106,7 +106,7 @@ class RestartContainer:
         return f"restart container {self.container}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PauseContainer:
     """Freeze a running container."""
 
@@ -116,7 +116,7 @@ class PauseContainer:
         return f"pause container {self.container}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnpauseContainer:
     """Let a frozen container go on."""
 
@@ -126,7 +126,7 @@ class UnpauseContainer:
         return f"unpause container {self.container}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KillContainer:
     """Send a signal to a container's PID 1."""
 
@@ -137,7 +137,7 @@ class KillContainer:
         return f"send signal {self.signal} to container {self.container}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveContainer:
     """Forget a stopped container: its writable layer, logs, record."""
 
@@ -149,7 +149,7 @@ class RemoveContainer:
         return f"remove container {self.container}{volumes}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AwaitService:
     """Wait until every replica of a service meets a condition, or fail naming the one that cannot.
 
@@ -191,7 +191,7 @@ Action = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One action, its cause, and the numbers of the steps that must have succeeded before."""
 
@@ -205,7 +205,7 @@ class Step:
         return f"{self.number}. {self.action}: {self.cause}{waits}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """Steps in an order that respects their `after`."""
 

@@ -7,9 +7,9 @@ be no other before those of ranges, so that a range leaves them alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from composer.errors import Conflict
+from composer.frozen import frozen
 from composer.planner.observed import Observed, TakenPort
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
@@ -19,7 +19,7 @@ EVERYWHERE = ("0.0.0.0", "::")
 _TOLD = 3  # reasons of a range
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """A port that a container is to have at addresses of the host."""
 
@@ -65,7 +65,7 @@ def _same(one: str, other: str) -> bool:
     return one == other or one in EVERYWHERE or other in EVERYWHERE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Given:
     claim: Claim
     number: int

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from composer.errors import Conflict
+from composer.frozen import frozen
 from composer.planner.dependencies import Graph, joined
 from composer.planner.networks import NOTHING, Judgement
 from composer.planner.observed import Observed, ObservedContainer, State
@@ -35,7 +36,7 @@ _NEW_PROCESS = frozenset((Fate.MAKE, Fate.START, Fate.RECREATE, Fate.RESTART))
 _PAST = {Fate.RECREATE: "recreated", Fate.RESTART: "restarted", Fate.MAKE: "started", Fate.START: "started"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """The fate of one container, with its cause. `early`: it is stopped before what it depends on is touched."""
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from composer.errors import HostError, MissingFeature, PycomposeError
+from composer.frozen import frozen
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.process import command_line_area, start_time
 from composer.runtime import devices, failures, files, grants, mounts, namespaces, program, rootfs, stdio, sysctl
@@ -44,7 +44,7 @@ NOTHING_DEPOSITED: Deposits = {}
 BUNDLE_DIRECTORIES = ("upper", "work", "merged", "files")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     """A running container. The descriptors are the caller's to close."""
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from composer.errors import Conflict, HostError
+from composer.frozen import frozen
 from composer.linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from composer.runtime.entries import Entry, exists, held
 
@@ -28,7 +29,7 @@ DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 POWERS = stat.S_ISUID | stat.S_ISGID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """Who gets what is copied."""
 

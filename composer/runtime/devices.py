@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux.openat2 import make_directories
 from composer.runtime.road import about
 from composer.spec.container import Device
@@ -41,7 +41,7 @@ NOT_SHARED = frozenset(
 )  # of the host's /dev
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A device node to be made: its type and permissions, number, owner."""
 

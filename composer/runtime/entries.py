@@ -12,15 +12,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.libc import call_failed
 from composer.linux.openat2 import open_in_root
 
 LINKS = 40  # as many as the kernel follows
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What an O_PATH descriptor is of. The status is that of the moment it was opened."""
 
@@ -73,7 +73,7 @@ def exists(name: str, directory_fd: int) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Location:
     """Where an entry is or would be. Without a `name` it is the directory itself."""
 

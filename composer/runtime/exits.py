@@ -7,14 +7,14 @@ container is known once, by whoever reaped it, and a crash at the wrong moment m
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.spec import codec
 
 OUT_OF_MEMORY_EXIT_CODE = 128 + 9
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExitRecord:
     """The end of one run of a container."""
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux.openat2 import open_in_root
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
@@ -26,7 +26,7 @@ LARGEST_FILE = 4 << 20  # bytes
 LARGEST_ID = 2**31 - 1  # Docker's bound; beyond are ids that some interfaces read as negative
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """What a process runs as, and where its home is."""
 
@@ -36,7 +36,7 @@ class Identity:
     home: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _User:
     name: str
     uid: int
@@ -44,7 +44,7 @@ class _User:
     home: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Group:
     name: str
     gid: int

@@ -28,6 +28,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from composer.errors import PycomposeError
+from composer.frozen import frozen
 from composer.linux.capability import ALL_KNOWN, names_of
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.namespaces import (
@@ -55,7 +56,7 @@ ALL_BUT_PID = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_N
 BRANCHABLE = ("unified", "freezer")  # hierarchies in which a cgroup can be killed: by cgroup.kill, or frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """A running container."""
 
@@ -66,7 +67,7 @@ class Target:
     cache: str  # as in Launch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JoinedProcess:
     """A process running in a container. The descriptors are the caller's to close."""
 

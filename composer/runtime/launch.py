@@ -5,9 +5,9 @@ A Launch is complete: whoever reads launch.json needs to look up nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.spec.container import ContainerSpec
 from composer.spec.network import Attachment, Network, PortBinding
 
@@ -20,7 +20,7 @@ class Stdio(Enum):
     INHERIT = "inherit"  # the caller's own descriptors 0, 1 and 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolumePlace:
     """Where the volume is that the spec mounts at `target`."""
 
@@ -31,7 +31,7 @@ class VolumePlace:
     read_only: bool = False  # says its driver's options
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launch:
     """One start of one container. All paths are absolute and on the host."""
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux.libc import AT_SYMLINK_NOFOLLOW
 from composer.linux.mount import OPEN_TREE_CLONE, open_tree
 from composer.linux.namespaces import (
@@ -43,7 +43,7 @@ FLAGS = {  # fields of spec.Namespaces
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Joined:
     """The namespaces, as CLONE_NEW* flags, that are taken from the process behind `pidfd`."""
 
@@ -51,7 +51,7 @@ class Joined:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamespacePlan:
     """What clone3 makes, what setns joins, what is unshared later."""
 

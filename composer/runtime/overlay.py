@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.mount import (
     fsconfig_create,
     fsconfig_set_fd,
@@ -27,7 +27,7 @@ from composer.linux.mount import (
 OFF = ("redirect_dir", "index", "metacopy")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layers:
     """Directories in the caller's mount namespace."""
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from composer.errors import CommandNotExecutable, CommandNotFound, HostError
+from composer.frozen import frozen
 from composer.linux.capability import (
     CapabilitySets,
     capget,
@@ -54,7 +55,7 @@ REPORT_FD = 3
 NOBODY_YET = Identity(uid=0, gid=0, groups=(), home="/")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Program:
     """All that is known about a program before its process exists."""
 

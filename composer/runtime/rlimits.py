@@ -10,9 +10,9 @@ or of a few megabytes of address space would else stop its own work.
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux.capability import CAPABILITIES, capget
 from composer.runtime.road import about
 from composer.spec.process import Rlimit
@@ -24,7 +24,7 @@ KERNEL_NAMES = [name for name in dir(resource) if name.startswith("RLIMIT_")]
 NUMBERS: dict[str, int] = {name.removeprefix("RLIMIT_").lower(): getattr(resource, name) for name in KERNEL_NAMES}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """(name, number, soft, hard) to be set, and what could not be given in full."""
 

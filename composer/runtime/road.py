@@ -22,11 +22,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import NoReturn, Protocol, TypeVar
 
 from composer.errors import PycomposeError
+from composer.frozen import frozen
 
 GO = b"\x06"  # no JSON begins with it
 REPORT_SIZE = 1 << 16  # bytes: what a pipe holds
@@ -42,7 +42,7 @@ class Traveller(Protocol):
 T = TypeVar("T", bound=Traveller)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """What a child had to say about its failure."""
 

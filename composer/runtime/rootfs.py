@@ -22,6 +22,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from composer.frozen import frozen
 from composer.linux.mount import (
     MNT_DETACH,
     MOUNT_ATTR_RDONLY,
@@ -46,7 +47,7 @@ CGROUP_DIRECTORY_OPTIONS = (("mode", "755"),)
 CONSOLE = "/dev/console"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """What a root file system is made of, worked out before the child exists."""
 

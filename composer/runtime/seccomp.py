@@ -12,15 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from functools import cache
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux import seccomp as compiler
 from composer.spec.container import DefaultSeccomp, Seccomp, SeccompProfile, Unconfined
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Circumstances:
     bounding: int
     machine: str

@@ -20,9 +20,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux.mount import (
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
@@ -39,7 +39,7 @@ _USUAL_PIPE = 1 << 16  # bytes
 DEVPTS_OPTIONS = (("source", "devpts"), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Streams:
     """Descriptors of one start. `child` becomes 0, 1, 2 of the container, () where it inherits the caller's."""
 

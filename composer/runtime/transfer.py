@@ -19,17 +19,17 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import IO
 
 from composer.errors import Conflict, NoSuchThing
+from composer.frozen import frozen
 from composer.linux.openat2 import open_in_root
 from composer.runtime import archive
 from composer.runtime.copying import Copying
 from composer.runtime.entries import Entry, held, located
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A path below a root, as it was typed but absolute. `shown` is what a person calls it: web:/etc."""
 

@@ -16,9 +16,9 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux.mount import (
     MOUNT_ATTR_RDONLY,
     MS_REC,
@@ -41,7 +41,7 @@ BUNDLE = (("upper", 0o755), ("work", 0o700), ("merged", 0o700))
 SLOT = array.array("i").itemsize
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stopped:
     """What the root of a container that does not run is made of."""
 

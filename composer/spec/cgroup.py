@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from composer.frozen import frozen
 
 
 class ThrottleKind(Enum):
@@ -13,7 +14,7 @@ class ThrottleKind(Enum):
     WRITE_IOPS = "write_iops"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Throttle:
     """An upper bound for one block device (a path on the host), in bytes or operations per second."""
 
@@ -22,7 +23,7 @@ class Throttle:
     rate: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceWeight:
     """Share of one block device (a path on the host), 10 to 1000."""
 
@@ -30,7 +31,7 @@ class DeviceWeight:
     weight: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeviceRule:
     """One line of the device allow-list. `type` is a (all), b or c; None stands for any number."""
 
@@ -40,7 +41,7 @@ class DeviceRule:
     access: str  # some of "rwm"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resources:
     """Limits of one container."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.spec.cgroup import Resources
 from composer.spec.grant import Grant
 from composer.spec.mounts import File, Mount
@@ -13,17 +13,17 @@ from composer.spec.process import Process
 from composer.spec.rootfs import RootfsSource
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Private:
     """A namespace of the container's own."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Host:
     """The host's namespace."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Join:
     """The namespace of another running container, by name."""
 
@@ -33,7 +33,7 @@ class Join:
 Namespace = Private | Host | Join
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Namespaces:
     """Where the container lives (namespaces(7)). The mount namespace is always its own."""
 
@@ -44,17 +44,17 @@ class Namespaces:
     cgroup: Namespace = Private()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DefaultSeccomp:
     """Docker's default profile, evaluated for the container's capabilities."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unconfined:
     """No system call filter."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeccompProfile:
     """A profile of the user's own in Docker's or OCI's JSON format: a path on the host."""
 
@@ -64,7 +64,7 @@ class SeccompProfile:
 Seccomp = DefaultSeccomp | Unconfined | SeccompProfile
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Device:
     """A device node of the host (absolute path) shown at `target`, with an entry in the allow-list."""
 
@@ -78,7 +78,7 @@ class LogMode(Enum):
     NON_BLOCKING = "non-blocking"  # what does not fit the buffer is dropped and counted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogPolicy:
     """How much of the container's output is kept. Sizes in bytes; None is unlimited."""
 
@@ -90,7 +90,7 @@ class LogPolicy:
     discard: bool = False  # logging driver "none"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContainerSpec:
     """One container of a project."""
 

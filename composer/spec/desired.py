@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.spec.container import ContainerSpec
 from composer.spec.network import AddressPool, Network
 from composer.spec.policy import Policy
@@ -19,7 +19,7 @@ class Condition(Enum):
     COMPLETED = "service_completed_successfully"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dependency:
     """An edge of the start order."""
 
@@ -29,7 +29,7 @@ class Dependency:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """Containers that are alike: the replicas of one service, in the order of their numbers."""
 
@@ -40,7 +40,7 @@ class Service:
     attach: bool = True  # `up` shows its output
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desired:
     """A project as it should be."""
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from composer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostFile:
     """Read at each start of the container."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literal:
     """Said in the files: nothing that must not be seen."""
 
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deposited:
     """Handed to the launcher beside everything that is written down, and known there by the grant's identity."""
 
@@ -27,7 +27,7 @@ class Deposited:
 Content = HostFile | Literal | Deposited
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """A read-only file at `target`. `identity` tells contents apart and gives nothing of them away."""
 

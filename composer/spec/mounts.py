@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from composer.frozen import frozen
 
 
 class Propagation(Enum):
@@ -26,7 +27,7 @@ class Recursion(Enum):
     READONLY = "readonly"  # submounts come along and are read-only, or it is an error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bind:
     """A host file or directory (absolute path) shown at `target`."""
 
@@ -38,7 +39,7 @@ class Bind:
     create_source: bool = False  # a missing source becomes an empty directory
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tmpfs:
     """Memory at `target`. `size` in bytes, None for the kernel's default of half the memory."""
 
@@ -54,7 +55,7 @@ class Tmpfs:
     dev: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolumeMount:
     """A volume shown at `target`.
 
@@ -71,7 +72,7 @@ class VolumeMount:
     labels: tuple[tuple[str, str], ...] = ()  # of an anonymous volume
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filesystem:
     """A file system of the kernel: proc, sysfs, devpts, mqueue, cgroup (v1 tree or v2, as the host has it)."""
 
@@ -84,7 +85,7 @@ class Filesystem:
 Mount = Bind | Tmpfs | VolumeMount | Filesystem
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """A generated file shown at `target`, such as /etc/hosts; the host's side may rewrite its content in place."""
 

@@ -6,8 +6,9 @@ namespace without endpoints. Addresses are texts in the usual notation ("10.1.0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from composer.frozen import frozen
 
 
 class Driver(Enum):
@@ -26,7 +27,7 @@ class Protocol(Enum):
     SCTP = "sctp"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddressPool:
     """Where subnets of networks that name none come from: subnets of `size` bits of prefix within `base`."""
 
@@ -34,7 +35,7 @@ class AddressPool:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subnet:
     """A range of addresses of a network. `gateway` is the bridge's own address; "" where it is to be allocated."""
 
@@ -44,7 +45,7 @@ class Subnet:
     aux_addresses: tuple[tuple[str, str], ...] = ()  # name → address that no container gets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Network:
     """A network of the host. An external one is only used: all but its name is somebody else's matter."""
 
@@ -68,7 +69,7 @@ class Network:
     labels: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """A container's place in a network. What is empty is allocated or chosen."""
 
@@ -83,7 +84,7 @@ class Endpoint:
     mtu: int | None = None  # None is the network's
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attachment:
     """An endpoint as it has become: what a running container has in a network. "" where there is none."""
 
@@ -101,7 +102,7 @@ class Attachment:
     link: str = ""  # the host's end of the veth pair
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PortRange:
     """Ports from `first` to `last`, both included."""
 
@@ -109,7 +110,7 @@ class PortRange:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublishedPort:
     """A port of the container that the host gives away to it. `host` of None: any port that is free."""
 
@@ -122,7 +123,7 @@ class PublishedPort:
     place: str = ""  # compose.yaml:12:9, for messages: no part of what the container is
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PortBinding:
     """A published port as it has become, at one address of the host."""
 
@@ -132,7 +133,7 @@ class PortBinding:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedPort:
     """A port as SRV records have it: _http._tcp.web."""
 
@@ -141,7 +142,7 @@ class NamedPort:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Names:
     """How a container finds others by name, and is found."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from composer.frozen import frozen
 
 
 class RestartCondition(Enum):
@@ -13,7 +14,7 @@ class RestartCondition(Enum):
     UNLESS_STOPPED = "unless-stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestartPolicy:
     """When an exited container is started again.
 
@@ -28,7 +29,7 @@ class RestartPolicy:
     window_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthCheck:
     """A probe and how its results are counted (Docker's rules)."""
 
@@ -49,7 +50,7 @@ class OnUnhealthy(Enum):
     KILL = "kill"  # SIGKILL; the restart policy decides what follows
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopPolicy:
     """How a container is asked to end, and how long it may take. `grace_ns` None waits without end."""
 
@@ -57,7 +58,7 @@ class StopPolicy:
     grace_ns: int | None = 10_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hook:
     """A command run inside the running container after it has started or before it is stopped."""
 
@@ -68,7 +69,7 @@ class Hook:
     env: tuple[tuple[str, str], ...] = ()  # added to the container's own
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """Everything a keeper must know beside the container's spec."""
 

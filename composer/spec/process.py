@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from composer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rlimit:
     """A resource limit (getrlimit(2)). `name` as Compose writes it: nofile, nproc, core ...; -1 is unlimited."""
 
@@ -14,7 +14,7 @@ class Rlimit:
     hard: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Process:
     """What is executed and as whom."""
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from composer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostRoot:
     """The host's own root file system, below the container's copy-on-write layer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directory:
     """A directory on the host (absolute path)."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Archive:
     """A tar archive on the host (absolute path), as `docker export` writes it, plain or compressed."""
 

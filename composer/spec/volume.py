@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from composer.frozen import frozen
 
 OPTIONS = ("type", "device", "o")  # of the local driver
 BIND_OPTIONS = frozenset(("bind", "rbind"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volume:
     """A volume as it should be. `options` are those of the local driver: type, device, o."""
 

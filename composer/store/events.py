@@ -12,15 +12,15 @@ import select
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux import inotify
 
 _NS = 1_000_000_000
 _BLOCK = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One thing that happened to a container. `time_ns` is wall clock, nanoseconds since the epoch."""
 

@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 
 from composer import __version__
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.store import atomic
 from composer.store.paths import ProjectPaths
 
 FORM = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keeper:
     """The pycompose that runs a project."""
 

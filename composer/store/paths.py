@@ -29,12 +29,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from composer.errors import UsageError
+from composer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProjectPaths:
     """Places of one project."""
 
@@ -91,7 +90,7 @@ class ProjectPaths:
         return f"{self.bundles}/{container}/log"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paths:
     """The two directories everything is below: `run` (volatile) and `root` (durable)."""
 

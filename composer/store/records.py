@@ -9,9 +9,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.planner.observed import HealthStatus, State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
@@ -24,7 +24,7 @@ from composer.store.paths import Paths, ProjectPaths
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProbeResult:
     """One health probe, as Docker's State.Health.Log has it. Times are wall clock, nanoseconds since the epoch."""
 
@@ -34,7 +34,7 @@ class ProbeResult:
     output: str  # at most 4096 bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Health:
     """What the probes say."""
 
@@ -43,7 +43,7 @@ class Health:
     log: tuple[ProbeResult, ...] = ()  # the last five, oldest first
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContainerRecord:
     """What is known of one container. Times are wall clock, nanoseconds since the epoch; 0 is "never"."""
 

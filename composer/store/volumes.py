@@ -15,9 +15,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from composer.errors import Conflict, HostError, NoSuchThing, UsageError
+from composer.frozen import frozen
 from composer.planner.observed import ObservedVolume
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
@@ -33,7 +34,7 @@ ANONYMOUS = "com.docker.volume.anonymous"
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolumeRecord:
     """One volume. `container` and `target`: whose mount an anonymous one belongs to, "" once that is gone for good."""
 

@@ -6,12 +6,12 @@ It carries no decision. A failed step fails what waits for it; what does not goe
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 
 import anyio
 
 from composer import errors
 from composer.control.messages import Answer, Planned, StepDone, StepFailed, StepStarted
+from composer.frozen import frozen
 from composer.planner.plan import (
     AwaitService,
     CreateNetwork,
@@ -38,7 +38,7 @@ async def execute(plan: Plan, perform: Perform, *, tell: Tell, service_of: Calla
     raise_failures(plan, walk.failures, service_of=service_of)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """Why a step has not succeeded: an error of its own, or the number of the step it waited for."""
 

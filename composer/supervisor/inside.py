@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import anyio
 
+from composer.frozen import frozen
 from composer.supervisor.launcher_link import LauncherLink, ProcessRequest
 
 KILLED_AT_TIMEOUT = -1
@@ -18,7 +18,7 @@ _BLOCK = 64 * 1024
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """How a command ended. `exit_code` is 128 + n after signal n, KILLED_AT_TIMEOUT at the timeout."""
 

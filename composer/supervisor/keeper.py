@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from composer import errors
+from composer.frozen import frozen
 from composer.log import Log
 from composer.planner import health as health_machine
 from composer.planner import lifecycle
@@ -64,21 +64,21 @@ from composer.supervisor.prober import Interest, Probed, Prober
 from composer.supervisor.run import End, Run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Began:
     """A launch has succeeded."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CouldNotBegin:
     """A launch has failed."""
 
     error: errors.PycomposeError
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """A run is over."""
 
@@ -86,7 +86,7 @@ class Ended:
     end: End
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutOfMemory:
     """The kernel has killed processes of a run, so many by now."""
 
@@ -94,14 +94,14 @@ class OutOfMemory:
     kills: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rang:
     """The alarm has rung, as it was set then."""
 
     setting: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProbeEnded:
     """A probe has ended that belongs to `scope`."""
 
@@ -109,7 +109,7 @@ class ProbeEnded:
     probed: Probed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HooksEnded:
     """The hooks that belong to `scope` have succeeded, or one of them has failed."""
 

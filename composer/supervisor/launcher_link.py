@@ -10,13 +10,13 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from typing import assert_never
 
 import anyio
 
 from composer import errors
+from composer.frozen import frozen
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.exits import ExitRecord
 from composer.runtime.launcher import packets, protocol
@@ -59,7 +59,7 @@ class LauncherGone(errors.PycomposeError):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Child:
     """A container's PID 1, in the host's numbering."""
 
@@ -68,7 +68,7 @@ class Child:
     start_time: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launched:
     """A running container. `terminal` is the master of its terminal, the receiver's to close."""
 
@@ -79,7 +79,7 @@ class Launched:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessRequest:
     """A command to run inside a running container."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import anyio
 
 from composer import errors
+from composer.frozen import frozen
 from composer.planner import health as machine
 from composer.planner.health import Health, Probe
 from composer.spec.policy import HealthCheck
@@ -27,7 +28,7 @@ _CANNOT_START = 125
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probed:
     """A probe has ended, and what that makes of the container's health. `counted`: it was on Docker's schedule."""
 

@@ -15,12 +15,12 @@ import fcntl
 import os
 import stat
 import time
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
 
+from composer.frozen import frozen
 from composer.log import Log
 from composer.spec.container import LogMode, LogPolicy
 from composer.store.logs.block import STDERR, STDOUT
@@ -32,7 +32,7 @@ _PAUSE = 0.01  # seconds
 _PATIENCE = 20  # reads of little that are done at once before there are pauses
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A non-blocking descriptor to read from, and which stream it is."""
 

@@ -9,12 +9,12 @@ import os
 import select
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux import pidfd as kernel
 from composer.linux.process import start_time
 from composer.runtime import exits
@@ -31,7 +31,7 @@ _LOOKS = (0.0, 0.02, 0.1, 0.5)  # seconds between looks after a notice
 _REAPING = 5.0  # seconds that whoever inherited an orphaned container may take to reap it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """How a run ended. `exit_code` is 128 + n after signal n, None where nobody can know it."""
 

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from composer.cli.containers import of_services, one_of_service
 from composer.cli.invocation import Invocation
@@ -15,6 +14,7 @@ from composer.cli.options import Command, number, switch
 from composer.cli.project import existing_project
 from composer.cli.roots import root_of
 from composer.errors import HostError, NoSuchThing, UsageError
+from composer.frozen import frozen
 from composer.runtime import transfer
 from composer.runtime.copying import Copying, Owner
 from composer.runtime.extracting import Extracting
@@ -37,7 +37,7 @@ STREAM = "-"
 ROOT = Owner(0, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Inside:
     """SERVICE:PATH"""
 

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
 
 from composer.cli.containers import ALIVE, of_services
 from composer.cli.invocation import Invocation
@@ -14,6 +13,7 @@ from composer.cli.options import Command, switch, text
 from composer.cli.project import existing_project
 from composer.cli.render import human, template
 from composer.cli.render.table import table
+from composer.frozen import frozen
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.stats import Stats, stats
 from composer.store.paths import ProjectPaths
@@ -40,7 +40,7 @@ _INTERVAL = 1.0
 _CLEAR = "\x1b[H\x1b[J"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """What a container had used at a moment of the monotonic clock."""
 

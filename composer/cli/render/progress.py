@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Protocol, TextIO, assert_never
 
@@ -16,6 +16,7 @@ from composer.cli.render import colour as colours
 from composer.cli.render import human
 from composer.cli.render.colour import paint
 from composer.cli.render.table import shorten
+from composer.frozen import frozen
 from composer.planner.plan import (
     Action,
     AwaitService,
@@ -48,7 +49,7 @@ class Status(Enum):
     ERROR = "Error"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Task:
     """Something being worked on."""
 

@@ -9,14 +9,14 @@ architecture (AUDIT_ARCH_*), but x32 has that of x86_64 and a bit of its own in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from composer.frozen import frozen
 
 X32_BIT = 0x40000000
 ARM_PRIVATE_BASE = 0x0F0000  # __ARM_NR_BASE
 SKIPPED_CALL = 0xFFFFFFFF  # the number a tracer sets to have a call skipped
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NumberRange:
     """Call numbers `first` to `last` of `audit_arch` belong to `architecture`; `column` is that of `syscalls`."""
 

@@ -19,8 +19,8 @@ calls younger than the profile, and C libraries fall back to older calls on ENOS
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.seccomp.architecture import NATIVE, RANGES, SKIPPED_CALL, NumberRange
 from composer.linux.seccomp.instructions import (
     AND,
@@ -56,7 +56,7 @@ _CALLS_OF_OTHER_ARCHITECTURES = frozenset(_CALLS_ELSEWHERE.split())
 _KILL = instruction(RETURN, ACTIONS["SCMP_ACT_KILL_PROCESS"])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filter:
     """A compiled filter: `program` for `load`, and the names in the profile that no architecture has."""
 

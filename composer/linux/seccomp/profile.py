@@ -9,9 +9,10 @@ Docker's format adds `archMap`, `includes` and `excludes` to the specification's
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
+from composer.frozen import frozen
 from composer.linux.capability import mask_of
 from composer.linux.seccomp.architecture import KNOWN_ARCHITECTURES
 
@@ -37,7 +38,7 @@ Value = TypeVar("Value")
 Default = TypeVar("Default")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Action:
     """What the kernel does: one of ACTIONS, with its errno where it has one."""
 
@@ -50,7 +51,7 @@ class Action:
         return ACTIONS[self.name] | (self.errno if self.name in WITH_ERRNO else 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Argument:
     """A condition on call argument `index`, as an unsigned 64-bit number.
 
@@ -63,7 +64,7 @@ class Argument:
     value_two: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conditions:
     """When a rule counts. `caps` is a mask; `min_kernel` is (major, minor), (0, 0) for no condition."""
 
@@ -75,7 +76,7 @@ class Conditions:
 ALWAYS = Conditions()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """What to do with the calls `names` when all `args` hold, if `includes` and not `excludes`."""
 
@@ -86,7 +87,7 @@ class Rule:
     excludes: Conditions = ALWAYS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """A profile. `architectures` counts on every machine, `arch_map` adds to each machine's own architecture."""
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.process import start_time
 from composer.runtime.attendant.zone import Resident
 from composer.spec import codec
@@ -16,7 +16,7 @@ from composer.spec import codec
 NAME = "attendant.json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Board:
     """One project's."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.runtime.attendant import wire
 
 MOST = 1000  # replies
 LARGEST = 4096  # bytes of a reply worth keeping: 4 MB in all at the very most
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     reply: bytes
     lifetimes: wire.Lifetimes

@@ -18,9 +18,9 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
+from composer.frozen import frozen
 from composer.runtime.attendant import wire
 from composer.runtime.attendant.cache import Cache
 from composer.runtime.attendant.sockets import network_of
@@ -37,7 +37,7 @@ RESOLV_CONF = "/etc/resolv.conf"
 Done = Callable[[bytes | None], None]  # called with the reply, or None where nobody had one
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Whom to ask, and from where: the network of the process behind `pidfd`, or the host's."""
 

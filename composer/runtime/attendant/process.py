@@ -24,6 +24,7 @@ from functools import partial
 from typing import assert_never
 
 from composer.errors import MissingFeature
+from composer.frozen import frozen
 from composer.linux.prctl import set_name
 from composer.runtime.attendant import board, protocol
 from composer.runtime.attendant.answering import Answering, Desk
@@ -43,7 +44,7 @@ FIRST_CLIENT = 5.0  # seconds that whoever had us started has to connect
 SETTLING = 0.02  # seconds in which changes for other projects are gathered: many containers start together
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """What an attendant must know."""
 

@@ -12,16 +12,16 @@ when nobody is connected and no resident lives.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TypeVar, get_args
 
+from composer.frozen import frozen
 from composer.runtime.attendant.zone import Resident
 from composer.spec import codec
 
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Serve:
     """A container runs: it has names, and may ask for names. Said again of the same process, it changes what was said;
     its health stays what it was."""
@@ -30,7 +30,7 @@ class Serve:
     resident: Resident
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetHealthy:
     """What the health checks of a container say has changed."""
 
@@ -42,7 +42,7 @@ class SetHealthy:
 Request = Serve | SetHealthy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hello:
     """First on every connection. Never to change: it is what every version understands of every other."""
 
@@ -50,7 +50,7 @@ class Hello:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """It has been taken note of."""
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+
+from composer.frozen import frozen
 
 HEADER = struct.Struct("!HHHHHH")  # id, flags, and how many questions, answers, authorities, additionals
 _QUESTION = struct.Struct("!HH")
@@ -57,7 +58,7 @@ class Malformed(ValueError):
     """Not a DNS message, or one that is broken."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """One question. `name` is in lower case and without the last dot."""
 
@@ -71,21 +72,21 @@ class Query:
     edns: bool = False  # the asker knows of EDNS, and is to be told that we do
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """A or AAAA, by the kind of address."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pointer:
     """PTR."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """SRV; the addresses of `target` go along as additional records."""
 
@@ -132,7 +133,7 @@ def _read_name(packet: bytes, at: int) -> tuple[list[bytes], int]:
     return labels, at + 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Record:
     type: int
     cls: int
@@ -242,7 +243,7 @@ def answers_to(query: bytes, reply: bytes) -> bool:
     return reply[HEADER.size : end].lower() == query[HEADER.size : end].lower()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lifetimes:
     """How long an answer of others may be kept, and where in it the times to live are, in seconds."""
 

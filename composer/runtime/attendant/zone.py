@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from composer.frozen import frozen
 from composer.runtime.attendant.wire import Address, Answer, Code, Pointer, Query, Service, Type
 from composer.spec.network import NamedPort
 
@@ -21,7 +22,7 @@ LOCALHOST = ("127.0.0.1", "::1")
 _REVERSE_4, _REVERSE_6 = ".in-addr.arpa", ".ip6.arpa"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A container's place in one network."""
 
@@ -31,7 +32,7 @@ class Place:
     subnets: tuple[str, ...] = ()  # whose addresses have names here or nowhere
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resident:
     """A running container, as far as names go."""
 

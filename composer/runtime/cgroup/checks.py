@@ -9,15 +9,15 @@ EINVAL, or accept and then let nothing start.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.spec.cgroup import Resources
 
 MINIMUM_MEMORY = 6 << 20  # bytes: below it, not even an exec goes through
 MEBIBYTE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Processors:
     """What there is to run on; memory nodes are NUMA nodes."""
 

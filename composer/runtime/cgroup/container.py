@@ -5,12 +5,11 @@ Beyond this module: whether it is there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from composer.frozen import frozen
 from composer.runtime.cgroup.hierarchy import UNIFIED
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cgroup:
     """(controller of v1, or "unified"; absolute directory). v1 controllers mounted together share a directory."""
 

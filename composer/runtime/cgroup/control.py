@@ -20,10 +20,10 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import assert_never
 
 from composer.errors import Conflict, HostError, MissingFeature, PycomposeError
+from composer.frozen import frozen
 from composer.runtime.cgroup import checks, devices, files, location, settings
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.hierarchy import UNIFIED
@@ -38,7 +38,7 @@ JOIN_PAUSE = 0.03  # seconds
 DEFAULT_RESOURCES = Resources()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Created:
     """A new cgroup, and what was asked for and this host cannot do, one text each."""
 
@@ -46,7 +46,7 @@ class Created:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entrance:
     """What a new process needs to get into a cgroup."""
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+
+from composer.frozen import frozen
 
 LARGEST_MESSAGE = 1 << 20  # bytes; systemd's answers have some hundreds
 FIXED_HEADER = 16  # bytes, the length of the field array included
@@ -43,7 +44,7 @@ class ProtocolError(ValueError):
     """The peer sent what is not D-Bus, or more of D-Bus than is known here."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variant:
     """A value that brings its type along."""
 
@@ -51,7 +52,7 @@ class Variant:
     value: object
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One message as it came; its body is decoded when somebody asks."""
 

@@ -10,14 +10,15 @@ be mounted anywhere, in part (bind mounts, containers) or not at all. /proc/self
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from composer.frozen import frozen
 from composer.runtime.cgroup import files
 
 UNIFIED = "unified"  # the name of the v2 hierarchy among the v1 ones
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hierarchy:
     """One mounted tree of cgroups, as far as this process can see it."""
 
@@ -32,7 +33,7 @@ class Hierarchy:
         return UNIFIED if self.version == 2 else ",".join(self.controllers)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hierarchies:
     """All of them: v1 in the kernel's order, v2 last."""
 
@@ -82,7 +83,7 @@ def parse(*, mountinfo: str, cgroup: str) -> Hierarchies:
     return Hierarchies(tuple(hierarchy for hierarchy in found if hierarchy is not None))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Mount:
     version: int
     root: str  # the cgroup that is at the mount point, as seen from our cgroup namespace
@@ -114,7 +115,7 @@ def _unescaped(field: str) -> str:
     return field
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Membership:
     hierarchy_id: int  # 0 is v2
     controllers: tuple[str, ...]

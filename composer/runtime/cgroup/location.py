@@ -19,10 +19,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from composer.errors import HostError, PycomposeError
+from composer.frozen import frozen
 from composer.runtime.cgroup import files, hierarchy, systemd
 from composer.runtime.cgroup.hierarchy import Hierarchies, Hierarchy
 
@@ -48,7 +49,7 @@ class Site(Enum):
     NOWHERE = "nowhere"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tree:
     """The project's place in one hierarchy."""
 
@@ -63,7 +64,7 @@ class Tree:
         return f"{self.base}/{self.path}" if self.path else self.base
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Location:
     """Where the cgroups of one project live: no tree where this user may make none."""
 
@@ -80,7 +81,7 @@ class Location:
         return next((tree for tree in self.trees if tree.version == 2), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class World:
     """What decides about the place, besides the hierarchies."""
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from composer.frozen import frozen
 from composer.spec.cgroup import Resources, Throttle, ThrottleKind
 
 PERIOD = 100_000  # microseconds, the kernel's own default of cpu.max and cpu.cfs_period_us
@@ -33,7 +33,7 @@ class Need(Enum):
 Choices = tuple[tuple[str, str], ...]  # (file, value): the first whose file exists is written
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One thing to set for a container."""
 
@@ -43,7 +43,7 @@ class Setting:
     need: Need = Need.HARD
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missing:
     """A setting that this host has no means for."""
 
@@ -52,7 +52,7 @@ class Missing:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """Everything to write, in order, and what cannot be written here."""
 
@@ -86,7 +86,7 @@ def _version(controller: str, versions: Versions) -> int:
 _NAME_IN_V2 = {"blkio": "io"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Limit:
     """A setting in both versions; () where a version cannot do it."""
 

@@ -6,13 +6,12 @@ controller for it. A value that does not come with the others is not from the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from composer.frozen import frozen
 from composer.runtime.cgroup import files
 from composer.runtime.cgroup.container import Cgroup
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stats:
     """Memory and traffic in bytes, times in nanoseconds since the container started."""
 

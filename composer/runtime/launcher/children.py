@@ -20,6 +20,7 @@ from functools import partial
 from typing import Protocol
 
 from composer.errors import HostError, NoSuchThing, PycomposeError
+from composer.frozen import frozen
 from composer.linux.pidfd import wait_status
 from composer.runtime import container, exits, join, stdio
 from composer.runtime.attendant.front import Front, resident_of
@@ -68,7 +69,7 @@ class _Container:
     porter: Porter | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Note:
     """What goes with the descriptors that the holder has of a container: pidfd, ends of FIFOs, master."""
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 
 from composer.errors import HostError, PycomposeError
+from composer.frozen import frozen
 from composer.runtime import failures
 from composer.runtime.launcher import packets, protocol
 from composer.runtime.launcher.protocol import Failed, Message, Request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Received:
     """A message with the descriptors that came along, which are the receiver's to close."""
 

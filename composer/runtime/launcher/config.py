@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from composer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """Paths are absolute."""
 

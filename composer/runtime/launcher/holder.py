@@ -26,10 +26,11 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
+from composer.frozen import frozen
 from composer.linux.prctl import set_name
 from composer.linux.process import close_range
 from composer.runtime.launcher import packets, protocol, spawn
@@ -44,7 +45,7 @@ PATIENCE = 5.0  # seconds for a holder to say what it has
 BACKLOG = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keep:
     """Hold these descriptors; what was held under the name is closed.
 
@@ -56,31 +57,31 @@ class Keep:
     binds: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drop:
     """Close what is held under the name."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ask:
     """Tell everything, then End. `config` is what to start a launcher with when this one has been killed."""
 
     config: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rest:
     """The launcher leaves: hold on, and start no other."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leave:
     """Close everything and end."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """What is held under a name; copies of the descriptors come along."""
 
@@ -88,7 +89,7 @@ class Kept:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """That was all."""
 

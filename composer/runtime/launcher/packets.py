@@ -9,7 +9,8 @@ import array
 import os
 import socket
 from collections import deque
-from dataclasses import dataclass
+
+from composer.frozen import frozen
 
 LARGEST_PACKET = 1 << 20  # bytes: a process with its whole environment fits
 MOST_DESCRIPTORS = 8
@@ -18,7 +19,7 @@ LONGEST_QUEUE = 4096  # packets that a reader may be behind
 Ancillary = list[tuple[int, int, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packet:
     """One packet. Its descriptors are the receiver's to close."""
 

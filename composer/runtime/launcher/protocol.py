@@ -21,9 +21,9 @@ a connection. Exited is said to whoever is connected, and again after each Hello
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TypeVar, get_args
 
+from composer.frozen import frozen
 from composer.runtime.exits import ExitRecord
 from composer.spec import codec
 from composer.spec.network import Attachment
@@ -32,7 +32,7 @@ from composer.spec.process import Process
 VERSION = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartContainer:
     """Start the container that the file `launch_path` (a `launch.Launch`) describes."""
 
@@ -40,7 +40,7 @@ class StartContainer:
     launch_path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartProcess:
     """Start a process in a running container. Three descriptors come along unless it gets a terminal.
 
@@ -54,14 +54,14 @@ class StartProcess:
     independent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KillProcess:
     """End the process of the StartProcess with this number, with all that it has started."""
 
     request: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adopt:
     """Look after a container that an earlier launcher started and that still runs."""
 
@@ -73,7 +73,7 @@ class Adopt:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenTerminal:
     """Send the master of the container's terminal."""
 
@@ -81,7 +81,7 @@ class OpenTerminal:
     container: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deposit:
     """Keep the content of a secret, in the memory file that comes along."""
 
@@ -89,7 +89,7 @@ class Deposit:
     identity: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetHealthy:
     """What the health checks of a container say has changed: others may find it, or not."""
 
@@ -97,14 +97,14 @@ class SetHealthy:
     healthy: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forget:
     """The container's end is in the records: drop what is kept of it. A running one is forgotten once it ends."""
 
     container: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shutdown:
     """Leave. Containers that run go on running."""
 
@@ -112,7 +112,7 @@ class Shutdown:
 Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | Deposit | SetHealthy | Forget | Shutdown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunningContainer:
     """A container that the launcher looks after. `attachments` are its places in networks."""
 
@@ -123,7 +123,7 @@ class RunningContainer:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hello:
     """First on every connection."""
 
@@ -132,7 +132,7 @@ class Hello:
     containers: tuple[RunningContainer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     """The container's program runs."""
 
@@ -145,7 +145,7 @@ class Started:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessStarted:
     """The process's program runs. Its pidfd comes along where it is independent, then the master of its terminal."""
 
@@ -154,28 +154,28 @@ class ProcessStarted:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adopted:
     """The container is looked after."""
 
     request: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terminal:
     """The master comes along."""
 
     request: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Taken:
     """The deposit is kept."""
 
     request: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """What was asked for could not be done: the fields of a PycomposeError, its class by name."""
 
@@ -186,7 +186,7 @@ class Failed:
     exit_status: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessExited:
     """A process in a container has ended. `status` is as wait(2) gave it."""
 
@@ -194,7 +194,7 @@ class ProcessExited:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exited:
     """A container has ended, its cgroup is gone, and exit.json is written."""
 

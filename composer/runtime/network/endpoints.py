@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux import rtnetlink
 from composer.linux.netlink import attribute
 from composer.linux.rtnetlink import Request, RouteSocket, open_route
@@ -34,7 +35,7 @@ from composer.spec.container import ContainerSpec
 from composer.spec.network import Attachment, Driver, Endpoint, Network, Subnet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """One endpoint: what was asked for, where it goes, what becomes of it."""
 

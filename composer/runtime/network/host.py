@@ -11,8 +11,8 @@ import ipaddress
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.rtnetlink import Link, RouteSocket
 from composer.runtime.network import labels
 from composer.runtime.network.labels import EndpointLabel, NetworkLabel
@@ -29,7 +29,7 @@ def locked() -> Iterator[None]:
         os.close(fd)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundNetwork:
     """A network as the kernel has it."""
 
@@ -38,7 +38,7 @@ class FoundNetwork:
     endpoints: tuple[EndpointLabel, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostNetwork:
     """A snapshot. `subnets` are those in use on the host by others than our networks."""
 

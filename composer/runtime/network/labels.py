@@ -8,8 +8,8 @@ interface's alias (`ip -d link`), words separated by spaces. The network's own n
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.linux.rtnetlink import Link
 from composer.spec.network import Network
 
@@ -17,7 +17,7 @@ MARK = "pycompose"
 ALIAS_SIZE = 255  # bytes: IFALIASZ without the NUL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NetworkLabel:
     """What is written on a network's link. `forwarding`: the families for which forwarding was switched on by us."""
 
@@ -40,7 +40,7 @@ class NetworkLabel:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndpointLabel:
     """What is written on the host's end of an endpoint's pair."""
 

@@ -7,8 +7,8 @@ import ipaddress
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.planner import ports as planner
 from composer.planner.observed import TakenPort
 from composer.planner.ports import overlap
@@ -23,7 +23,7 @@ TABLES = {Protocol.TCP: ("tcp", "tcp6"), Protocol.UDP: ("udp", "udp6")}
 NOBODY = "somebody who cannot be seen from here"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Socket:
     address: str
     state: int

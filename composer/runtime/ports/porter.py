@@ -11,9 +11,9 @@ import signal
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
+from composer.frozen import frozen
 from composer.linux import conntrack
 from composer.linux.pidfd import pidfd_open
 from composer.linux.prctl import set_name
@@ -30,7 +30,7 @@ STANDARD_ERROR = 2
 Held = tuple[PortBinding, socket.socket]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Porter:
     """One that was seen alive."""
 

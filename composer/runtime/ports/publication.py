@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import select
-from dataclasses import dataclass
 
 from composer.errors import HostError
+from composer.frozen import frozen
 from composer.linux.pidfd import pidfd_open
 from composer.linux.process import start_time
 from composer.spec import codec
@@ -18,7 +18,7 @@ from composer.spec.network import PortBinding
 NAME = "ports.json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Publication:
     """One container's. `ipv4` and `ipv6` are its addresses that the ports lead to, "" where it has none."""
 

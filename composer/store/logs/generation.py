@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from composer.frozen import frozen
 from composer.store.logs import files
 from composer.store.logs.block import LAST_ERA, NOTICE, RECORD, STDERR, STDOUT, Block, decode, encode, recovered
 from composer.store.logs.seekable import DamagedFile, SeekableFile
@@ -33,7 +34,7 @@ class Content(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlainFile:
     """A file as it is. Owns the descriptor."""
 
@@ -49,7 +50,7 @@ class PlainFile:
         os.close(self.descriptor)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """What is said in the place of a file that cannot be read."""
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from composer.frozen import frozen
 from composer.store.logs import files
 from composer.store.logs.block import NOTICE, STDERR
 from composer.store.logs.demux import Demultiplexer, Division, Lines
@@ -24,7 +25,7 @@ _TRIES = 100  # opening all generations while the writer rotates them away
 _MISSED = b"pycompose: output was rotated away before it could be read\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Which part of a log. `tail` counts lines before the times are looked at, as Docker does; None is all."""
 
