@@ -312,14 +312,16 @@ def test_a_tree_too_deep_is_refused(running: Pycompose, inside: Inside) -> None:
 def test_a_link_swapped_in_meanwhile_leads_nowhere(running: Pycompose, inside: Inside, victim: Path) -> None:
     """The container swaps a directory and a link to the host's directory as fast as it can."""
     inside("mkdir -p /race/real /race/there; touch /race/real/file")
+    (running.directory / "out").mkdir()
     swap = "mv real there/real; mv bad real; mv real bad; mv there/real real"
     swap = f"cd /race; ln -s {victim} bad; while :; do {swap}; done"
     running("exec", "-T", "-d", "web", "sh", "-c", swap)
-    for _ in range(12):
+    for number in range(12):
         running("cp", "tree", "web:/race/real", check=False)
         running("cp", "tree/file", "web:/race/real/file", check=False)
         piped(running, "cp", "-", "web:/race", stdin=tar(*(member(f"real/{n}", b"x") for n in range(200))))
-        running("cp", "web:/race/real", "out", check=False)
+        out = f"out/{number}"  # a new one: where the link was copied, the next copy would follow it, as cp(1) does
+        running("cp", "web:/race/real", out, check=False)
     assert os.listdir(victim) == ["file"]
     assert (victim / "file").read_text() == "the host's\n"
     for above, _, names in os.walk(running.directory / "out"):

@@ -174,7 +174,10 @@ def _resolve(network: Network, there: HostNetwork, directory: str, pools: tuple[
             return addresses.resolve(replace(network, subnets=before.subnets), taken=there.taken())
         except Conflict:
             pass
-    return addresses.resolve(network, taken=there.taken(), pools=pools)
+    # the subnets of networks that the machine has forgotten are theirs, too: they are made again from their definitions
+    others = (known for known in definitions.load_all(directory) if known.name != network.name)
+    kept = [] if network.subnets else [subnet.subnet for known in others for subnet in known.subnets]
+    return addresses.resolve(network, taken=[*there.taken(), *kept], pools=pools)
 
 
 def _create(network: Network, asked: Network, *, route: RouteSocket, there: HostNetwork, undo: ExitStack) -> None:
