@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable
-
 from composer.cli.invocation import Invocation
 from composer.cli.networks import everything, identity, inspection, selected, show, users, uses
 from composer.cli.options import Command, switch, text, texts
-from composer.cli.render import template
-from composer.errors import Conflict, NoSuchThing, PycomposeError, UsageError
+from composer.cli.words import each, is_confirmed, pairs, print_trees, run_word
+from composer.errors import Conflict, NoSuchThing, UsageError
 from composer.loader.nearest import nearest
 from composer.planner.observed import ObservedNetwork
 from composer.runtime.network import networks
@@ -88,12 +84,7 @@ COMMAND = Command(
 
 
 def run(call: Invocation) -> int:
-    word = call.command.partition(" ")[2]
-    if word not in _RUN:
-        near = nearest(call.operands[0], WORDS)
-        hint = f"did you mean {near}?" if near else f"there is {', '.join(WORDS)}"
-        raise UsageError(f'there is no "network {call.operands[0]}"', hint=hint)
-    return _RUN[word](call)
+    return run_word(call, _RUN)
 
 
 def _list(call: Invocation) -> int:
@@ -105,11 +96,7 @@ def _inspect(call: Invocation) -> int:
     there, wanting = everything(call), uses(call)
     found = [_require(there, name) for name in call.operands]
     trees = [inspection(call, one, wanting.get(one.network.name, [])) for one in found]
-    wanted = call.arguments.text("format")
-    if wanted and wanted != "json":
-        print(template.render(wanted, trees, fields=tuple(trees[0])))
-    else:
-        print(json.dumps(trees, indent=4, ensure_ascii=False))
+    print_trees(trees, wanted=call.arguments.text("format"))
     return 0
 
 
@@ -137,7 +124,7 @@ def _create(call: Invocation) -> int:
     call.refuse_dry_run()
     call.require_root()
     given = call.arguments
-    options = _pairs(given.texts("opt"), option="--opt")
+    options = pairs(given.texts("opt"), option="--opt")
     for key in options:
         if key not in OPTIONS:
             near = nearest(key, OPTIONS)
@@ -151,44 +138,25 @@ def _create(call: Invocation) -> int:
         internal=given.switch("internal"),
         enable_ipv4=given.switch("ipv4", default=True),
         enable_ipv6=given.switch("ipv6") or None,
-        labels=_pairs(given.texts("label"), option="--label"),
+        labels=pairs(given.texts("label"), option="--label"),
     )
     made = networks.create(lower_by_hand(said), directory=call.paths.networks, pools=address_pools(call), fresh=True)
     print(made.name)
     return 0
 
 
-def _pairs(words: Iterable[str], *, option: str) -> dict[str, str]:
-    pairs = {}
-    for word in words:
-        key, _, value = word.partition("=")
-        if not key:
-            raise UsageError(f'{option} cannot be "{word}"', hint="write KEY=VALUE")
-        pairs[key] = value
-    return pairs
-
-
 def _remove(call: Invocation) -> int:
-    """Each for itself: one that is in use does not keep the others."""
     call.require_root()
-    failed: list[PycomposeError] = []
     there, wanting = everything(call), uses(call)
-    for name in call.operands:
-        try:
-            one = _require(there, name)
-            _refuse_used(one, wanting)
-            if not call.arguments.switch("dry-run"):
-                networks.remove(one.network.name, project=None, directory=call.paths.networks)
-            print(name)
-        except NoSuchThing as error:
-            if not call.arguments.switch("force"):
-                failed.append(error)
-        except PycomposeError as error:
-            failed.append(error)
-    if len(failed) == 1:
-        raise failed[0]
-    if failed:
-        raise PycomposeError("\n".join(error.message for error in failed))
+
+    def remove(name: str) -> None:
+        one = _require(there, name)
+        _refuse_used(one, wanting)
+        if not call.arguments.switch("dry-run"):
+            networks.remove(one.network.name, project=None, directory=call.paths.networks)
+        print(name)
+
+    each(call.operands, remove, missing_is_fine=call.arguments.switch("force"))
     return 0
 
 
@@ -204,11 +172,9 @@ def _refuse_used(one: ObservedNetwork, wanting: dict[str, list[ContainerRecord]]
 def _prune(call: Invocation) -> int:
     call.require_root()
     trial = call.arguments.switch("dry-run")
-    if not trial and not call.arguments.switch("force"):
-        print("WARNING! This will remove all networks that no container has.", file=sys.stderr)
-        print("Are you sure? [yN] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            return 0
+    warning = "WARNING! This will remove all networks that no container has."
+    if not (trial or call.arguments.switch("force") or is_confirmed(warning)):
+        return 0
     wanting = uses(call)
     gone = []
     for one in selected(call, everything(call), known=_PRUNE_FILTERS):

@@ -9,6 +9,7 @@ from composer.cli.containers import ALIVE, of_services
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch
 from composer.cli.project import existing_project
+from composer.cli.words import is_confirmed
 from composer.control.messages import Remove
 from composer.planner.observed import State
 from composer.planner.operations import remove_plan
@@ -34,7 +35,11 @@ def run(call: Invocation) -> int:
     if not doomed:
         print("No stopped containers", file=sys.stderr)
         return 0
-    if not call.arguments.switch("force") and not call.arguments.switch("dry-run") and not _is_confirmed(doomed):
+    if (
+        not call.arguments.switch("force")
+        and not call.arguments.switch("dry-run")
+        and not is_confirmed(f"Going to remove {', '.join(doomed)}")
+    ):
         return 0
     options = RemoveOptions(call.operands, stop=stop, volumes=call.arguments.switch("volumes"))
     return change(
@@ -47,9 +52,3 @@ def run(call: Invocation) -> int:
 def _doomed(call: Invocation, *, stop: bool) -> list[str]:
     found = of_services(existing_project(call), call.operands)
     return [record.spec.name for record in found if stop or record.state not in (*ALIVE, State.RESTARTING)]
-
-
-def _is_confirmed(names: list[str]) -> bool:
-    print(f"Going to remove {', '.join(names)}", file=sys.stderr)
-    print("Are you sure? [yN] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -18,6 +18,7 @@ from composer.cli.options import Command, switch, text
 from composer.cli.project import load_request, name_of_project
 from composer.cli.signals import Signals
 from composer.cli.unit import UNIT_DIRECTORY, Unit, name_of
+from composer.cli.words import run_word
 from composer.control.client import Client, Disconnected
 from composer.control.messages import Done, Stop, Up, Watch
 from composer.errors import HostError, NoSuchThing, UsageError
@@ -67,10 +68,7 @@ COMES_BACK = frozenset((RestartCondition.ALWAYS, RestartCondition.UNLESS_STOPPED
 
 
 def run(call: Invocation) -> int:
-    _, _, word = call.command.partition(" ")
-    if word not in _RUN:
-        raise UsageError("cannot tell what to do with the unit", hint=f"one of {', '.join(WORDS)}")
-    return _RUN[word](call)
+    return run_word(call, _RUN)
 
 
 def _install(call: Invocation) -> int:

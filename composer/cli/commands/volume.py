@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterable
 
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch, text, texts
-from composer.cli.render import human, template
+from composer.cli.render import human
 from composer.cli.volumes import inspection, selected, show
+from composer.cli.words import each, is_confirmed, pairs, print_trees, run_word
 from composer.control import volumes as control
-from composer.errors import NoSuchThing, PycomposeError, UsageError
+from composer.errors import NoSuchThing, UsageError
 from composer.loader.nearest import nearest
 from composer.spec.volume import OPTIONS, Volume, bound_device
 from composer.store import volumes
@@ -82,12 +81,7 @@ COMMAND = Command(
 
 
 def run(call: Invocation) -> int:
-    word = call.command.partition(" ")[2]
-    if word not in _RUN:
-        near = nearest(call.operands[0], WORDS)
-        hint = f"did you mean {near}?" if near else f"there is {', '.join(WORDS)}"
-        raise UsageError(f'there is no "volume {call.operands[0]}"', hint=hint)
-    return _RUN[word](call)
+    return run_word(call, _RUN)
 
 
 def _list(call: Invocation) -> int:
@@ -97,11 +91,7 @@ def _list(call: Invocation) -> int:
 
 def _inspect(call: Invocation) -> int:
     trees = [inspection(call, _require(call, name)) for name in call.operands]
-    wanted = call.arguments.text("format")
-    if wanted and wanted != "json":
-        print(template.render(wanted, trees, fields=tuple(trees[0])))
-    else:
-        print(json.dumps(trees, indent=4, ensure_ascii=False))
+    print_trees(trees, wanted=call.arguments.text("format"))
     return 0
 
 
@@ -117,14 +107,14 @@ def _create(call: Invocation) -> int:
     call.require_root()
     call.refuse_dry_run()
     given = call.arguments
-    options = _pairs(given.texts("opt"), option="--opt")
+    options = pairs(given.texts("opt"), option="--opt")
     for key in options:
         if key not in OPTIONS:
             raise UsageError(f'--opt: "{key}" is not an option of the local driver', hint="there is type, device, o")
     if options and "device" not in options:
         raise UsageError("--opt: the device is missing", hint="-o device=/srv/data, or -o device=tmpfs")
     name = call.operands[0] if call.operands else given.text("name") or ""
-    labels = _pairs(given.texts("label"), option="--label") | ({} if name else {volumes.ANONYMOUS: ""})
+    labels = pairs(given.texts("label"), option="--label") | ({} if name else {volumes.ANONYMOUS: ""})
     volume = Volume(
         name or os.urandom(32).hex(), options=tuple(sorted(options.items())), labels=tuple(sorted(labels.items()))
     )
@@ -138,35 +128,16 @@ def _create(call: Invocation) -> int:
     return 0
 
 
-def _pairs(words: Iterable[str], *, option: str) -> dict[str, str]:
-    pairs = {}
-    for word in words:
-        key, _, value = word.partition("=")
-        if not key:
-            raise UsageError(f'{option} cannot be "{word}"', hint="write KEY=VALUE")
-        pairs[key] = value
-    return pairs
-
-
 def _remove(call: Invocation) -> int:
-    """Each for itself: one that is in use does not keep the others."""
     call.require_root()
-    failed: list[PycomposeError] = []
-    for name in call.operands:
-        try:
-            _require(call, name)
-            _remove_one(call, name)
-            if not call.arguments.switch("dry-run"):
-                print(name)
-        except NoSuchThing as error:
-            if not call.arguments.switch("force"):
-                failed.append(error)
-        except PycomposeError as error:
-            failed.append(error)
-    if len(failed) == 1:
-        raise failed[0]
-    if failed:
-        raise PycomposeError("\n".join(error.message for error in failed))
+
+    def remove(name: str) -> None:
+        _require(call, name)
+        _remove_one(call, name)
+        if not call.arguments.switch("dry-run"):
+            print(name)
+
+    each(call.operands, remove, missing_is_fine=call.arguments.switch("force"))
     return 0
 
 
@@ -183,11 +154,9 @@ def _prune(call: Invocation) -> int:
     call.require_root()
     everything, trial = call.arguments.switch("all"), call.arguments.switch("dry-run")
     which = "all" if everything else "anonymous"
-    if not call.arguments.switch("force") and not trial:
-        print(f"WARNING! This will remove {which} volumes that no container has.", file=sys.stderr)
-        print("Are you sure? [yN] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            return 0
+    warning = f"WARNING! This will remove {which} volumes that no container has."
+    if not (trial or call.arguments.switch("force") or is_confirmed(warning)):
+        return 0
     used = volumes.in_use(call.paths)
     records = selected(call, volumes.load_all(call.paths), known=_PRUNE_FILTERS)
     freed, gone = 0, []

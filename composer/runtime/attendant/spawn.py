@@ -20,13 +20,15 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
+from typing import NoReturn
 
 from composer.errors import HostError
 from composer.linux.pidfd import pidfd_open, pidfd_send_signal
-from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
 from composer.runtime.attendant.client import PATIENCE, Attendant
 from composer.runtime.attendant.process import LOCK, LOG, SOCKET, Config
 from composer.runtime.attendant.protocol import VERSION
+from composer.runtime.detached import detach
 from composer.runtime.launcher import packets
 from composer.spec import codec
 
@@ -34,7 +36,6 @@ MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 BACKLOG = 16
 ATTEMPTS = 200
 PAUSE = 0.01  # seconds between attempts at one that is just starting or leaving
-NOT_EXECUTED = 127
 
 
 def connect(project: str, *, directory: str) -> socket.socket:
@@ -138,31 +139,14 @@ def _listen(path: str) -> socket.socket:
 
 def _spawn(config: Config) -> None:
     log = os.open(f"{config.directory}/{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setsid()
-            if os.fork() == 0:
-                _execute(config, log)
-        finally:
-            os._exit(0)
-    os.close(log)
-    os.waitpid(pid, 0)
-
-
-def _execute(config: Config, log: int) -> None:
     try:
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        os.dup2(null, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.chdir("/")
-        os.umask(0o022)
-        reset_signals()
-        close_range(3, flags=CLOSE_RANGE_CLOEXEC)
-        for fd in (config.listener_fd, config.lock_fd):
-            os.set_inheritable(fd, True)
-        argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
-        os.execve(sys.executable, argv, {"LC_CTYPE": "C.UTF-8"})
+        detach(partial(_become, config), log=log)
     finally:
-        os._exit(NOT_EXECUTED)
+        os.close(log)
+
+
+def _become(config: Config) -> NoReturn:
+    for fd in (config.listener_fd, config.lock_fd):
+        os.set_inheritable(fd, True)
+    argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
+    os.execve(sys.executable, argv, {"LC_CTYPE": "C.UTF-8"})

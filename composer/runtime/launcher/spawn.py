@@ -21,18 +21,18 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 
 from composer.errors import HostError
 from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
-from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
+from composer.runtime.detached import detach
 from composer.runtime.launcher.config import Config
 from composer.spec import codec
 
 MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 LOG_MODE = 0o600
 LONGEST_SOCKET_PATH = 107  # bytes, unix(7)
-NOT_EXECUTED = 127
 
 
 def ensure(project: str, *, socket_path: str, log_path: str, supervisor: tuple[str, ...]) -> None:
@@ -109,30 +109,7 @@ def claim(config: Config) -> int | None:
 
 
 def _spawn(config: Config, log: int) -> None:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setsid()
-            if os.fork() == 0:
-                _execute(config, log)
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
-
-
-def _execute(config: Config, log: int) -> None:
-    try:
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        os.dup2(null, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.chdir("/")
-        os.umask(0o022)
-        reset_signals()
-        close_range(3, flags=CLOSE_RANGE_CLOEXEC)
-        become(config)
-    finally:
-        os._exit(NOT_EXECUTED)
+    detach(partial(become, config), log=log)
 
 
 def become(config: Config) -> NoReturn:

@@ -1,0 +1,43 @@
+"""Programs of ours that outlive whoever starts them: nobody's children, in a session of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NoReturn
+
+from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
+
+NOT_EXECUTED = 127
+
+
+def detach(become: Callable[[], NoReturn], *, log: int) -> None:
+    """Have `become` execute a program in a process that init is the parent of. Raises OSError.
+
+    Standard input is /dev/null, what it says goes to the descriptor `log`, and none but those that `become` makes
+    inheritable come along.
+    """
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _execute(become, log)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _execute(become: Callable[[], NoReturn], log: int) -> None:
+    try:
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(null, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir("/")
+        os.umask(0o022)
+        reset_signals()
+        close_range(3, flags=CLOSE_RANGE_CLOEXEC)
+        become()
+    finally:
+        os._exit(NOT_EXECUTED)
