@@ -28,6 +28,7 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     """The exit status is the container's, or 0 after the detach keys."""
+    call.refuse_dry_run()
     call.require_root()
     paths = existing_project(call)
     record = running_one(paths, call.operands[0], index=call.arguments.number("index"))

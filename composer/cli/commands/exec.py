@@ -41,6 +41,7 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     """The exit status is the command's own."""
+    call.refuse_dry_run()
     call.require_root()
     service, *argv = call.operands
     record = running_one(existing_project(call), service, index=call.arguments.number("index"))

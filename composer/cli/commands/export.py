@@ -24,6 +24,7 @@ COMMAND = Command(
 
 
 def run(call: Invocation) -> int:
+    call.refuse_dry_run()
     call.require_root()
     record = one_of_service(existing_project(call), call.operands[0], index=call.arguments.number("index"))
     path = call.arguments.text("output")

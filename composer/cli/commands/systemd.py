@@ -75,7 +75,7 @@ def _install(call: Invocation) -> int:
     desired = lowered(call, loaded(call))
     coming_back(desired)
     unit = unit_of(call, desired)
-    if call.arguments.switch("print"):
+    if call.arguments.switch("print") or call.arguments.switch("dry-run"):
         print(unit, end="")
         return 0
     call.require_root()
@@ -92,6 +92,7 @@ def _install(call: Invocation) -> int:
 
 
 def _uninstall(call: Invocation) -> int:
+    call.refuse_dry_run()
     name = name_of(name_of_project(call))
     path = f"{_directory(call)}/{name}"
     if not os.path.exists(path):
@@ -108,6 +109,7 @@ def _uninstall(call: Invocation) -> int:
 
 def _run(call: Invocation) -> int:
     """Up to READY=1, then wait for the end of the project, or for systemd's word to stop it."""
+    call.refuse_dry_run()
     call.require_root()
     found = loaded(call)
     desired = lowered(call, found)
