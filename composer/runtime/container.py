@@ -32,7 +32,7 @@ from composer.runtime.outcome import end, error_named, require_success
 from composer.runtime.ports import publishing
 from composer.runtime.ports.porter import Porter
 from composer.runtime.program import Program
-from composer.runtime.road import open_report_pipe, walk
+from composer.runtime.road import about, open_report_pipe, walk
 from composer.runtime.tree import remove_tree
 from composer.spec.container import ContainerSpec
 from composer.spec.mounts import Bind
@@ -68,14 +68,14 @@ def start(launch: Launch, *, where: Location, deposits: Deposits = NOTHING_DEPOS
 def begin(launch: Launch, *, where: Location, road: Road = ROAD, deposits: Deposits = NOTHING_DEPOSITED) -> Starting:
     """Make the container's process. `deposits` are contents of its secrets. Raises PycomposeError."""
     purpose = f"start container {launch.spec.name}"
-    with ExitStack() as undo:
-        try:
+    try:
+        with ExitStack() as undo:
             started, reader = _begin(launch, purpose, where=where, road=road, deposits=deposits, undo=undo)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in a path or name
-            raise failures.cannot(purpose, error) from error
-        except PycomposeError as error:
-            raise error_named(purpose, error) from error
-        return Starting(launch, purpose, started, reader, undo.pop_all())
+            return Starting(launch, purpose, started, reader, undo.pop_all())
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a path or name
+        raise failures.cannot(purpose, error) from error
+    except PycomposeError as error:
+        raise error_named(purpose, error) from error
     raise AssertionError("ExitStack does not swallow exceptions")
 
 
@@ -86,26 +86,38 @@ def _begin(
     mounts.refuse_unsafe(spec.mounts)
     grants.refuse_unknown(spec.grants, deposits)
     sysctls = sysctl.settings(spec.sysctls, spec.namespaces)
-    prepared = prepare_program(spec, purpose, cache=launch.cache)
-    publishing.close(launch.state)
-    asked_devices = devices.expand(spec.devices)
-    nodes = devices.find(asked_devices, privileged=spec.privileged)
-    _make_places(launch, undo)
-    created = control.create(
-        where,
-        cgroup_name(spec),
-        resources=spec.resources,
-        nodes=asked_devices,
-        privileged=spec.privileged,
-    )
+    with about("its program"):
+        prepared = prepare_program(spec, purpose, cache=launch.cache)
+    with about("its published ports"):
+        publishing.close(launch.state)
+    with about("its devices"):
+        asked_devices = devices.expand(spec.devices)
+        nodes = devices.find(asked_devices, privileged=spec.privileged)
+    with about("its directories"):
+        _make_places(launch, undo)
+    with about("its cgroup"):
+        created = control.create(
+            where,
+            cgroup_name(spec),
+            resources=spec.resources,
+            nodes=asked_devices,
+            privileged=spec.privileged,
+        )
     undo.callback(control.remove, created.cgroup)
     with (
+        about("its namespaces"),
         namespaces.open_plan(spec.namespaces, launch.joins) as plan,
+        about("its standard streams"),
         stdio.open_streams(launch, undo) as streams,
+        about("its cgroup"),
         control.entrance(created.cgroup) as entrance,
+        about("the pipe for its report"),
         open_report_pipe(undo) as (reader, writer),
+        about("its pid namespace"),
         namespaces.children_in_pid_namespace_of(plan.joined),
+        about("its networks"),
         open_places(spec, launch.networks, lease_directory=launch.leases, before=launch.attached_before) as places,
+        about("its process"),
     ):
         published = publishing.prepare(launch, places, undo)
         _write_files(launch, places.attachments, undo)
@@ -129,12 +141,15 @@ def _begin(
         undo.callback(end, pid, pidfd)
         names, unheard = _open_names(places.attachments, pidfd, undo)
         places.attach(pid)
-    published.begin(pidfd)
+    with about("its published ports"):
+        published.begin(pidfd)
+    with about("its process"):
+        began = start_time(pid)
     warnings = (*created.warnings, *prepared.limits.warnings, *published.warnings, *unheard)
     started = Started(
         pid,
         pidfd,
-        start_time(pid),
+        began,
         created.cgroup,
         pty_master=streams.master,
         kept=streams.kept,
@@ -224,9 +239,13 @@ class Starting:
     def finish(self) -> Started:
         """The container, its program running; waits for it. Raises PycomposeError; then nothing is left."""
         limit = self.launch.spec.resources.memory
-        with self._undo:
-            require_success(self._purpose, self.report_fd, self.started, memory_limit=limit)
-            self._undo.pop_all()
+        try:
+            with self._undo:
+                with about("what it reported"):
+                    require_success(self._purpose, self.report_fd, self.started, memory_limit=limit)
+                self._undo.pop_all()
+        except OSError as error:  # also of what had to be undone
+            raise failures.cannot(self._purpose, error) from error
         os.close(self.report_fd)
         return self.started
 

@@ -104,5 +104,6 @@ def cannot(purpose: str, error: OSError | ValueError) -> HostError:
     if isinstance(error, ValueError):
         return HostError(f"cannot {purpose}: {error}")
     calls = "; ".join(getattr(error, "__notes__", ()))
-    subject = f" {error.filename}:" if error.filename else ""
+    about = error.filename or getattr(error, "subject", None)
+    subject = f" {os.fsdecode(about)}:" if about else ""
     return HostError(f"cannot {purpose}:{subject} {error.strerror}{f' [{calls}]' if calls else ''}")

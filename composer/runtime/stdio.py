@@ -124,9 +124,12 @@ def _make_fifo(path: str, undo: ExitStack) -> None:
 
 def _open_fifo(path: str, flags: int) -> int:
     fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
-    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+    try:
+        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            raise HostError(f"cannot use {path}: it is not a FIFO")
+    except (OSError, HostError):
         os.close(fd)
-        raise HostError(f"cannot use {path}: it is not a FIFO")
+        raise
     _enlarge(fd)
     return fd
 

@@ -377,6 +377,19 @@ def test_a_holder_that_is_killed_is_given_everything_again(desk: Desk) -> None:
     assert [(one.container, one.pid) for one in desk.hello.containers] == [(launch.spec.name, started.pid)]
 
 
+def test_a_holder_that_was_taken_for_dead_leaves(desk: Desk) -> None:
+    """Another one has its name then, and everything that it had."""
+    desk.start("sleep", "600")
+    holder = pid_of_holder()
+    os.unlink(f"{os.path.dirname(desk.socket)}/holder.sock")
+    kill_launcher(desk)
+    assert os.waitpid(holder, 0)[1] == 0
+    with pytest.raises(HostError, match="cannot reach the launcher"):
+        client.connect(desk.socket)  # it has not started one either
+    desk.ensure()
+    desk.connect()
+
+
 def test_its_interpreter_is_on_a_read_only_mount(desk: Desk) -> None:
     """CVE-2019-5736: the init of a container is a fork of it. (A write is ETXTBSY as long as anybody runs it.)"""
     exe = f"/proc/{desk.hello.pid}/exe"

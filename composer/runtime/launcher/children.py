@@ -199,7 +199,7 @@ class Children:
         name = launch.spec.name
         if (earlier := self.containers.pop(name, None)) is not None:  # the new run holds the same FIFOs by now
             close_all(_descriptors(earlier.started))
-        exits.forget(launch.state)
+        self._forget_exit(launch.state)
         self._watch(_Container(launch, started, ours=True))
         self._introduce(launch, started)
         for fd in started.names:  # the attendant has them now
@@ -340,6 +340,12 @@ class Children:
         except OSError as error:  # a full disk, a removed directory: it is still told, as long as we live
             self.everybody.log(f"cannot write the exit record in {state}: {error}")
 
+    def _forget_exit(self, state: str) -> None:
+        try:
+            exits.forget(state)
+        except OSError as error:  # read-only: it names a process that is no more, and harms nobody
+            self.everybody.log(f"cannot delete the exit record in {state}: {error}")
+
     def _clear_cgroup(self, cgroup: Cgroup) -> None:
         """What shares its pid namespace with others does not end with PID 1."""
         try:
@@ -365,7 +371,7 @@ class Children:
             one.forgotten = True
             return
         self._drop(name)  # first the holder, then the file: an end that is still held is recognised by it
-        exits.forget(one.launch.state)
+        self._forget_exit(one.launch.state)
 
     def _drop(self, name: str) -> None:
         self.hold.drop(name)

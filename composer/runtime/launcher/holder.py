@@ -266,6 +266,14 @@ def _keep_alone(listener: socket.socket) -> socket.socket:
     return socket.socket(fileno=fd)
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class _Holder:
     """The process."""
 
@@ -276,6 +284,7 @@ class _Holder:
         self._held: dict[str, tuple[Keep, tuple[int, ...]]] = {}
         self._peers: set[Connection] = set()
         self._is_resting = False
+        self._identity = _identity(config.holder_socket)
         self._backoff = Backoff()
 
     def serve(self) -> None:
@@ -320,14 +329,21 @@ class _Holder:
         connection.close()
         if self._peers:
             return
-        if not any(keep.binds for keep, _ in self._held.values()):
+        if not any(keep.binds for keep, _ in self._held.values()) or self._is_superseded():
             self._loop.stop()  # nothing to hold, nobody to hold it for
         elif not self._is_resting:
             self._loop.call_later(self._backoff.next(), self._revive)
 
+    def _is_superseded(self) -> bool:
+        """Whether a launcher has taken us for dead and started another holder, under the same name."""
+        return _identity(self._config.holder_socket) != self._identity
+
     def _revive(self) -> None:
         """Start a launcher, and look again later whether it has come."""
         if self._peers:
+            return
+        if self._is_superseded():
+            self._loop.stop()
             return
         say("the launcher has died: starting another one")
         try:

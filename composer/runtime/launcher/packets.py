@@ -77,6 +77,16 @@ def close_all(fds: tuple[int, ...]) -> None:
         os.close(fd)
 
 
+def _copies(fds: tuple[int, ...]) -> tuple[int, ...]:
+    copies: list[int] = []
+    try:
+        copies.extend(map(os.dup, fds))
+    except OSError:
+        close_all(tuple(copies))
+        raise
+    return tuple(copies)
+
+
 class Connection:
     """A socket that sends what it can at once and the rest when the reader has caught up."""
 
@@ -90,11 +100,16 @@ class Connection:
         return bool(self._waiting)
 
     def send(self, data: bytes, fds: tuple[int, ...] = ()) -> None:
-        """Send a packet, now or by a later `flush`; copies of `fds` are kept. Raises OSError when that is hopeless."""
+        """Send a packet now or, with copies of `fds`, by a later `flush`. Raises OSError when that is hopeless."""
+        if not self._waiting:
+            try:
+                send(self.sock, data, fds)
+                return
+            except BlockingIOError:
+                pass
         if len(self._waiting) >= LONGEST_QUEUE:
             raise ConnectionError("the other side does not read")
-        self._waiting.append(Packet(data, tuple(os.dup(fd) for fd in fds)))
-        self.flush()
+        self._waiting.append(Packet(data, _copies(fds)))
 
     def flush(self) -> None:
         """Send what the socket takes. Raises OSError when the other side is gone."""

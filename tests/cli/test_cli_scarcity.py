@@ -1,0 +1,136 @@
+"""No more room, a read-only disk, no more inodes or descriptors: what runs runs on, and it passes by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from composer.store.paths import Paths
+from tests.chaos import host
+from tests.conftest import Pycompose
+
+pytestmark = pytest.mark.root
+
+SHOP = """
+name: shop
+services:
+  web:
+    rootfs: ROOT
+    stop_grace_period: 0s
+    command: [/bin/sh, -c, "while :; do echo tick; sleep 0.05; done"]
+    restart: always
+  db: {rootfs: ROOT, stop_grace_period: 0s, command: [sleep, "600"]}
+"""
+PATIENCE = 20.0  # seconds
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "none", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.fixture
+def shop(disk: Path, tmp_path: Path, busybox_rootfs: Path) -> Iterator[Pycompose]:
+    """A project that runs, and whose state and logs are all on a small disk."""
+    command = Pycompose(Paths(run=f"{disk}/run", root=f"{disk}/root"), tmp_path)
+    (tmp_path / "compose.yaml").write_text(SHOP.replace("ROOT", str(busybox_rootfs)))
+    command("up", "-d")
+    yield command
+    command("down", "-t", "0", check=False)
+
+
+def rows(shop: Pycompose) -> dict[str, dict[str, object]]:
+    found = map(json.loads, shop("ps", "-a", "--format", "json").stdout.splitlines())
+    return {str(row["Service"]): row for row in found}
+
+
+def patiently(question: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not question():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # there is no event for "a disk has room again"
+
+
+def fill(disk: Path) -> Path:
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def use_up_inodes(disk: Path) -> Path:
+    directory = disk / "many"
+    directory.mkdir()
+    with suppress(OSError):
+        for number in range(1000):
+            (directory / str(number)).touch()
+    return directory
+
+
+def is_well(shop: Pycompose) -> bool:
+    """Everything works: an end is seen, a restart done, output kept, a container made anew."""
+    shop("up", "-d", "--force-recreate", "db")
+    before = rows(shop)["web"]["RestartCount"]
+    lines = shop("logs", "--no-log-prefix", "web").stdout.count("\n")
+    (pid,) = shop("inspect", "-f", "{{.State.Pid}}", "web").stdout.split()
+    os.kill(int(pid), 9)
+    patiently(lambda: rows(shop)["web"]["RestartCount"] != before and rows(shop)["web"]["State"] == "running")
+    patiently(lambda: shop("logs", "--no-log-prefix", "web").stdout.count("\n") > lines)
+    return rows(shop)["db"]["State"] == "running"
+
+
+@pytest.mark.parametrize("use_up", [fill, use_up_inodes])
+def test_a_disk_that_takes_nothing_harms_nobody_and_is_got_over(
+    shop: Pycompose, disk: Path, use_up: Callable[[Path], Path]
+) -> None:
+    filler = use_up(disk)
+    refused = shop("up", "-d", "--force-recreate", check=False)
+    assert refused.returncode == 1
+    assert "No space left on device" in refused.stderr, refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "tick" in shop("logs", "-n", "2", "web").stdout
+    subprocess.run(["rm", "-r", filler], check=True)
+    assert is_well(shop)
+
+
+def test_a_directory_that_cannot_be_written_to_harms_nobody_and_is_got_over(shop: Pycompose) -> None:
+    """A file system with files open for writing cannot be made read-only; directories can."""
+    directories = [str(path) for path in Path(shop.paths.run).rglob("*") if path.is_dir()]
+    subprocess.run(["chattr", "+i", *directories], check=True)
+    try:
+        refused = shop("up", "-d", "--force-recreate", check=False)
+        assert refused.returncode == 1
+        assert "Operation not permitted" in refused.stderr, refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert "tick" in shop("logs", "-n", "2", "web").stdout
+    finally:
+        subprocess.run(["chattr", "-i", *directories], check=True)
+    assert is_well(shop)
+
+
+def test_no_more_descriptors_is_told_and_got_over(shop: Pycompose) -> None:
+    (launcher,) = host.find("launcher", shop.paths.run)
+    few = len(os.listdir(f"/proc/{launcher}/fd")) + 2
+    before = resource.prlimit(launcher, resource.RLIMIT_NOFILE)
+    resource.prlimit(launcher, resource.RLIMIT_NOFILE, (few, before[1]))
+    refused = shop("up", "-d", "--scale", "db=2", check=False)
+    assert refused.returncode == 1
+    assert "Too many open files" in refused.stderr, refused.stderr
+    assert rows(shop)["web"]["State"] == "running"
+    assert host.find("launcher", shop.paths.run) == [launcher]
+    resource.prlimit(launcher, resource.RLIMIT_NOFILE, before)
+    shop("up", "-d", "--scale", "db=2")
+    assert is_well(shop)
