@@ -2,6 +2,7 @@
 
 <run>/<project>/                        gone at reboot
     lock                                flock(2): held while the project's processes are started
+    supervisor.lock                     flock(2): held by the supervisor as long as it lives
     form.json                           store.form: which pycompose runs it
     desired.json                        spec.desired.Desired, as last handed over
     events.jsonl                        store.events
@@ -59,6 +60,10 @@ class ProjectPaths:
     @property
     def supervisor_socket(self) -> str:
         return f"{self.run}/supervisor.sock"
+
+    @property
+    def supervisor_lock(self) -> str:
+        return f"{self.run}/supervisor.lock"
 
     @property
     def launcher_socket(self) -> str:

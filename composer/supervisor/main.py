@@ -22,7 +22,7 @@ from composer.runtime.launcher.client import adopt_descriptor
 from composer.store.events import EventLog
 from composer.store.observe import boot_id
 from composer.store.paths import Paths
-from composer.supervisor import succession
+from composer.supervisor import lifetime, succession
 from composer.supervisor.adoption import adopt_all
 from composer.supervisor.bus import Bus
 from composer.supervisor.changes import Changes
@@ -40,11 +40,15 @@ def main(config: SupervisorConfig, *, descriptor: int) -> int:
     """Supervise a project until nothing is left to do; the exit status."""
     set_name("pycompose-super")
     paths = Paths(run=config.run, root=config.root)
+    places = paths.project(config.project)
+    launcher = adopt_descriptor(descriptor)
     try:
-        log = open_log(paths.project(config.project).supervisor_log).bind(pid=os.getpid())
+        log = open_log(places.supervisor_log).bind(pid=os.getpid())
+        if lifetime.acquire(places.supervisor_lock, launcher=launcher, log=log) is None:
+            return LAUNCHER_DIED
     except FileNotFoundError:
         return NOTHING_LEFT  # somebody has deleted the project's directory: nobody could reach us any more
-    supervisor = Supervisor(paths, config.project, link=LauncherLink(adopt_descriptor(descriptor)), log=log)
+    supervisor = Supervisor(paths, config.project, link=LauncherLink(launcher), log=log)
     log.info("started")
     began = time.monotonic()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -147,6 +148,53 @@ def test_both_killed_and_nobody_comes_the_holder_starts_them_again(shop: Shop) -
     kill(before.pid)
     shop.wait_event("web", "start", count=2)
     assert shop.record("web").restart_count == 1
+
+
+def test_a_supervisor_waits_until_the_one_before_it_is_gone(shop: Shop) -> None:
+    """One that is stopped, or busy, has not seen yet that its launcher has died."""
+    shop.up(shop.service("web", COUNTING))
+    with stopped(shop.pid_of_supervisor()) as first:
+        kill(pid_of_launcher(shop))
+        second = wait_waiting(shop)
+    wait_pid_gone(first)
+    assert shop.pid_of_supervisor() == second
+    written = wait_output(shop, "web", len(shop.output("web").splitlines()) + 20)
+    assert written == [str(number) for number in range(1, len(written) + 1)]
+
+
+def test_a_supervisor_that_waits_for_its_turn_ends_with_its_launcher(shop: Shop) -> None:
+    shop.up(shop.service("web", COUNTING))
+    with stopped(shop.pid_of_supervisor()) as first:
+        kill(pid_of_launcher(shop))
+        second = wait_waiting(shop)
+        kill(pid_of_launcher(shop))
+        wait_pid_gone(second)
+        third = wait_waiting(shop, but=second)
+    wait_pid_gone(first)
+    assert shop.pid_of_supervisor() == third
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[int]:
+    """A process that does nothing while the body runs, not even end."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def wait_waiting(shop: Shop, *, but: int = 0) -> int:
+    """The process id of a supervisor that waits for its turn, once there is one."""
+    log = Path(shop.paths.project(shop.name).supervisor_log)
+    deadline = time.monotonic() + 20
+    while True:
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        waiting = [int(line["pid"]) for line in lines if line["event"].startswith("waits")]
+        if waiting and waiting[-1] != but:
+            return waiting[-1]
+        assert time.monotonic() < deadline, lines
+        time.sleep(0.01)  # a log has no events; bounded
 
 
 @pytest.mark.parametrize("told", ["start", "no start"])
