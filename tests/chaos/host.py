@@ -5,16 +5,29 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+from composer.linux import nftables
 
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 _LOOK_AGAIN = 0.02  # seconds
-KINDS = {"supervisor": "pycompose-super", "launcher": "pycompose-launc", "holder": "pycompose-hold"}  # and their comm
+LONGEST_QUERY = 30.0  # seconds; busybox gives up before
+RESOLVER = "127.0.0.11"
+KINDS = {  # and their comm
+    "supervisor": "pycompose-super",
+    "launcher": "pycompose-launc",
+    "holder": "pycompose-hold",
+    "attendant": "pycompose-atten",
+    "porter": "pycompose-ports",
+}
+HOLDERS = ("supervisor", "launcher", "holder")  # of pipes and pidfds; the launcher sees to it that there is one of each
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -24,6 +37,7 @@ def isolate() -> None:
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET))
     _check(_libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)  # what is published is reached through it
 
 
 def _check(result: int) -> None:
@@ -122,6 +136,29 @@ def mounts() -> set[str]:
 
 def interfaces() -> set[str]:
     return {line.split(":")[0].strip() for line in Path("/proc/self/net/dev").read_text().splitlines()[2:]}
+
+
+def tables() -> set[str]:
+    """The tables of nftables."""
+    return set(nftables.run("list tables").splitlines())
+
+
+def resolved(name: str, pid: int) -> set[str]:
+    """The IPv4 addresses that a process finds under a name, asked as a container asks."""
+    asked = ["nsenter", f"--net=/proc/{pid}/ns/net", "busybox", "nslookup", "-type=a", name, RESOLVER]
+    said = subprocess.run(asked, capture_output=True, text=True, timeout=LONGEST_QUERY).stdout
+    _, _, answer = said.partition("\n\n")  # above it stands whom it asks
+    return {line.split()[-1] for line in answer.splitlines() if line.startswith("Address")}
+
+
+def fetched(port: int, path: str) -> str:
+    """A file from the web server behind a port of the host, "" where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=LONGEST_QUERY) as response:
+            text: str = response.read().decode()
+            return text
+    except OSError:
+        return ""
 
 
 def cgroups(project: str) -> dict[str, set[int]]:

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.planner.observed import HealthStatus, State
+from composer.runtime.network import firewall
+from composer.runtime.ports import publication
+from composer.runtime.ports.publication import Publication
 from composer.store import events, observe, records
 from composer.store.events import Event
 from composer.store.logs import reader
@@ -33,6 +36,8 @@ def while_running(stage: Stage) -> list[str]:
         *(text for record in _records(stage) for text in _as_wanted(stage, record)),
         *_processes_belong(stage),
         *_one_of_each(stage),
+        *_names(stage),
+        *_ports(stage),
         *_inspected(stage),
     ]
 
@@ -43,6 +48,7 @@ def at_rest(stage: Stage) -> list[str]:
     return [
         *(f"{record.spec.name} is {record.state.value}" for record in _records(stage) if record.state in _ALIVE),
         *(f"{directory} has processes {pids}" for directory, pids in host.cgroups(stage.project).items() if pids),
+        *_ports(stage),
         *(text for record in _records(stage) for text in _lines(stage, record)),
         *(text for record in _records(stage) for text in _history(stage, record, told.get(record.id, []))),
     ]
@@ -124,10 +130,51 @@ def _processes_belong(stage: Stage) -> Iterator[str]:
 
 
 def _one_of_each(stage: Stage) -> Iterator[str]:
-    for kind in host.KINDS:
+    attendants = ("attendant",) if _staying(stage) else ()  # it leaves with the last whose names it answers
+    for kind in (*host.HOLDERS, *attendants):
         found = host.find(kind, stage.paths.run)
         if len(found) != 1:
             yield f"{len(found)} {kind}s: {[host.described(pid) for pid in found]}"
+
+
+def _names(stage: Stage) -> Iterator[str]:
+    """Every service that stays is found under its name, by each container that does."""
+    running = [it for it in _records(stage) if it.state is State.RUNNING and it.spec.service in _staying(stage)]
+    addresses: dict[str, set[str]] = defaultdict(set)
+    for record in running:
+        addresses[record.spec.service].update(it.ipv4_address for it in record.attachments)
+    for record in running:
+        for service, expected in addresses.items():
+            if (found := host.resolved(service, record.pid)) != expected:
+                yield f"{record.spec.name} finds {service} at {sorted(found)}, it is at {sorted(expected)}"
+
+
+def _ports(stage: Stage) -> Iterator[str]:
+    """A container that stays answers at its port, through a porter of its own; nothing leads to one that has ended."""
+    chains, porters = firewall.chains(stage.project), host.find("porter", stage.paths.run)
+    expected = 0
+    for record in _records(stage):
+        name = record.spec.name
+        found = publication.load(stage.paths.project(stage.project).state(name))
+        if record.state not in _ALIVE:
+            if found is not None or f"ports-{name}" in chains:
+                yield f"{name} is {record.state.value}, its port still is there: {found}"
+        elif record.spec.ports and record.spec.service in _staying(stage):
+            expected += 1
+            yield from _answers(stage, record, found, chains=chains)
+    busy = {there.name for there in stage.services if there.is_published and not there.stays}
+    if not busy and len(porters) != expected:
+        yield f"{len(porters)} porters for {expected} containers: {[host.described(pid) for pid in porters]}"
+
+
+def _answers(stage: Stage, record: ContainerRecord, found: Publication | None, *, chains: set[str]) -> Iterator[str]:
+    name = record.spec.name
+    if found is None or f"ports-{name}" not in chains:
+        yield f"{name} runs, of its port there is {found}, chains are {sorted(chains)}"
+        return
+    starts = Path(stage.paths.project(stage.project).bundle(name), "upper/journal/starts").read_text()
+    if (said := host.fetched(found.bindings[0].port, "starts")) != starts:
+        yield f"{name} does not answer at {found.bindings[0]}: {said!r}"
 
 
 def _inspected(stage: Stage) -> Iterator[str]:

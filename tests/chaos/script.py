@@ -21,6 +21,8 @@ class Victim(Enum):
     LAUNCHER = "launcher"
     BOTH = "both"
     HOLDER = "holder"
+    ATTENDANT = "attendant"
+    PORTER = "porter"  # of every container that has one
     COMMAND = "command"  # the latest that still runs
 
 
@@ -83,9 +85,8 @@ def draw(random: Random, services: tuple[Service, ...]) -> tuple[Step, ...]:
 
 
 def _draw_violence(random: Random) -> Action:
-    victim = random.choice(
-        (Victim.SUPERVISOR,) * 4 + (Victim.LAUNCHER,) * 3 + (Victim.BOTH,) * 2 + (Victim.COMMAND, Victim.HOLDER)
-    )
+    few = (Victim.COMMAND, Victim.HOLDER, Victim.ATTENDANT, Victim.PORTER)
+    victim = random.choice((Victim.SUPERVISOR,) * 4 + (Victim.LAUNCHER,) * 3 + (Victim.BOTH,) * 2 + few)
     if victim is not Victim.BOTH and random.random() < 0.25:
         return Freeze(victim, round(random.uniform(0.01, 1.0), 3))
     return Kill(victim)

@@ -15,8 +15,9 @@ from pathlib import Path
 from random import Random
 
 SCRIPT = """\
-count=$1 code=$2 pause=$3
+count=$1 code=$2 pause=$3 port=$4
 mkdir -p /journal
+[ "$port" = 0 ] || httpd -p "$port" -h /journal
 echo run >>/journal/starts
 run=$(wc -l </journal/starts)
 trap 'echo "$run 0" >>/journal/exits; exit 0' TERM
@@ -33,6 +34,7 @@ echo "$run $code" >>/journal/exits
 exit "$code"
 """
 FOREVER = 0
+WEB = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Service:
     restart: str
     scale: int
     is_checked: bool  # has a health check
+    is_published: bool  # serves its journal at a port that the host chooses
     needs: tuple[str, ...]
 
     @property
@@ -54,7 +57,7 @@ class Service:
         return self.count == FOREVER
 
     def compose(self, rootfs: Path) -> dict[str, object]:
-        words = [str(self.count), str(self.exit_code), str(self.pause)]
+        words = [str(self.count), str(self.exit_code), str(self.pause), str(WEB if self.is_published else 0)]
         tree: dict[str, object] = {
             "rootfs": str(rootfs),
             "command": ["/bin/sh", "/service.sh", *words],
@@ -64,6 +67,8 @@ class Service:
         }
         if self.is_checked:
             tree["healthcheck"] = {"test": ["CMD", "test", "-e", "/journal/starts"], "interval": "300ms"}
+        if self.is_published:
+            tree["ports"] = [str(WEB)]
         if self.needs:
             tree["depends_on"] = list(self.needs)
         return tree
@@ -90,7 +95,8 @@ def _draw_one(random: Random, name: str, needs: tuple[str, ...]) -> Service:
     }[kind]
     scale = random.choice((1, 1, 1, 2, 3)) if kind == "steady" else 1
     is_checked = kind == "steady" and random.random() < 0.4
-    return Service(name, count, code, pause, restart, scale, is_checked, needs)
+    is_published = kind in ("steady", "crashing") and random.random() < 0.4
+    return Service(name, count, code, pause, restart, scale, is_checked, is_published, needs)
 
 
 def write(services: tuple[Service, ...], directory: Path, *, rootfs: Path) -> Path:
@@ -109,7 +115,7 @@ def make_rootfs(directory: Path) -> Path:
     for name in ("bin", "dev", "etc", "proc", "sys", "tmp"):
         (directory / name).mkdir(parents=True)
     shutil.copy2(busybox, directory / "bin/busybox")
-    for applet in ("sh", "mkdir", "wc", "sleep", "test", "echo", "true", "cat"):
+    for applet in ("sh", "mkdir", "wc", "sleep", "test", "echo", "true", "cat", "httpd"):
         (directory / "bin" / applet).symlink_to("busybox")
     (directory / "service.sh").write_text(SCRIPT)
     return directory

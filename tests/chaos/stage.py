@@ -136,7 +136,7 @@ class Stage:
 
     def _are_all(self, pids: list[int]) -> bool:
         """Whether none would be left of those that may be killed in any order, though not all in one moment."""
-        alive = {pid for kind in host.KINDS for pid in host.find(kind, self.paths.run)}
+        alive = {pid for kind in host.HOLDERS for pid in host.find(kind, self.paths.run)}
         return bool(alive) and alive <= set(pids)
 
     def _victims(self, victim: Victim) -> list[int]:
@@ -175,12 +175,12 @@ def play(seed: int, base: Path, *, rootfs: Path, reaper: Reaper) -> Stage:
     }
     file = services.write(drawn, base, rootfs=rootfs)
     stage = Stage(base, f"chaos{seed}", drawn, reaper, environment, file)
-    before = host.mounts(), host.interfaces()
+    before = host.mounts(), host.interfaces(), host.tables()
     stage.perform(steps)
     stage.compare()
-    after = host.mounts(), host.interfaces()
+    after = host.mounts(), host.interfaces(), host.tables()
     if after != before:
-        stage.problems.append(f"mounts or interfaces differ: {set.union(*after) ^ set.union(*before)}")
+        stage.problems.append(f"mounts, interfaces or tables differ: {set.union(*after) ^ set.union(*before)}")
     if stage.problems:
         (base / "diary").write_text("\n".join([*stage.diary, "", *stage.problems, ""]))
     clean_up(stage)
