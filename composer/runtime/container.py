@@ -19,8 +19,21 @@ from composer.errors import HostError, MissingFeature, PycomposeError
 from composer.frozen import frozen
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.process import command_line_area, start_time
-from composer.runtime import devices, failures, files, grants, mounts, namespaces, program, rootfs, stdio, sysctl
+from composer.runtime import (
+    births,
+    devices,
+    failures,
+    files,
+    grants,
+    mounts,
+    namespaces,
+    program,
+    rootfs,
+    stdio,
+    sysctl,
+)
 from composer.runtime.attendant.sockets import open_sockets
+from composer.runtime.births import Birth
 from composer.runtime.cgroup import control
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.location import Location
@@ -139,12 +152,13 @@ def _begin(
         if pid == 0:
             walk(road, newborn)
         undo.callback(end, pid, pidfd)
+        began = start_time(pid)
+        undo.callback(births.forget, launch.state)
+        births.write(launch.state, Birth(pid, began, created.cgroup, places.attachments))
         names, unheard = _open_names(places.attachments, pidfd, undo)
         places.attach(pid)
     with about("its published ports"):
         published.begin(pidfd)
-    with about("its process"):
-        began = start_time(pid)
     warnings = (*created.warnings, *prepared.limits.warnings, *published.warnings, *unheard)
     started = Started(
         pid,

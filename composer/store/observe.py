@@ -77,11 +77,14 @@ def as_it_is(record: ContainerRecord, *, boot: str) -> ContainerRecord:
 
 
 def is_alive(record: ContainerRecord, *, boot: str) -> bool:
-    """Whether the process of the record is there: the number alone may be another's by now."""
-    if record.pid == 0 or record.boot_id != boot:
-        return False
+    """Whether the process of the record is there."""
+    return record.pid != 0 and record.boot_id == boot and is_process(record.pid, record.start_time)
+
+
+def is_process(pid: int, began: int) -> bool:
+    """Whether the process that began then is there: the number alone may be another's by now."""
     try:
-        return start_time(record.pid) == record.start_time
+        return start_time(pid) == began
     except ProcessLookupError:
         return False
 

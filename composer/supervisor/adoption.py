@@ -3,6 +3,7 @@
 in the record        process                     what is done
 any                  the launcher's child        looked after; if it has ended, the launcher says how
 running or paused    there, of a launcher gone   looked after by pidfd
+any                  there, and not written down looked after by pidfd: see births
 running or paused    gone                        has ended, nobody knows how: the restart policy decides
 restarting           none                        waits for its delay anew
 created, exited      none                        left as it is
@@ -21,11 +22,12 @@ from composer.planner import lifecycle
 from composer.planner.life import Exited, Outcome
 from composer.planner.observed import State
 from composer.planner.plan import Anonymous
+from composer.runtime import births
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launcher.protocol import Hello, RunningContainer
 from composer.spec.codec import DecodeError
 from composer.store import records
-from composer.store.observe import is_alive, is_kept_elsewhere
+from composer.store.observe import is_alive, is_kept_elsewhere, is_process
 from composer.store.records import ContainerRecord
 from composer.supervisor.journal import happened
 from composer.supervisor.launcher_link import Child, Launched
@@ -42,7 +44,7 @@ async def adopt_all(project: Project, hello: Hello, *, boot: str) -> None:
             continue
         project.bus.catch_up(record.story, since=record.story_at)
         launched = _of_launcher(children.get(record.spec.name)) or _ended(project, record)
-        if launched is None and (launched := _orphan(record, boot)):
+        if launched is None and (launched := _orphan(record, boot) or _unrecorded(project, record)):
             await _introduce(project, launched)
         if launched is not None:
             await _adopt_running(project, record, launched)
@@ -104,6 +106,15 @@ def _orphan(record: ContainerRecord, boot: str) -> Launched | None:
         return None
     child = Child(record.spec.name, record.pid, record.start_time)
     return Launched(child, Cgroup(record.cgroup), attachments=record.attachments)
+
+
+def _unrecorded(project: Project, record: ContainerRecord) -> Launched | None:
+    """A container that runs although both were gone, launcher and supervisor, before its start was written down."""
+    birth = births.read(project.paths.state(record.spec.name))
+    if birth is None or not is_process(birth.pid, birth.start_time):
+        return None
+    child = Child(record.spec.name, birth.pid, birth.start_time)
+    return Launched(child, birth.cgroup, attachments=birth.attachments)
 
 
 async def _introduce(project: Project, orphan: Launched) -> None:

@@ -26,6 +26,7 @@ from composer.spec.policy import Policy, RestartCondition, RestartPolicy
 from composer.store import observe, records
 from composer.supervisor.journal import happened
 from composer.supervisor.main import LASTED
+from tests.chaos import host
 from tests.supervisor.projects import FOREVER, SECOND, Shop, probe, wait_pid_gone
 
 pytestmark = pytest.mark.root
@@ -45,6 +46,11 @@ def pid_of_launcher(shop: Shop) -> int:
     assert received is not None
     assert isinstance(received.message, Hello)
     return received.message.pid
+
+
+def pid_of_holder(shop: Shop) -> int:
+    (pid,) = host.find("holder", shop.paths.run)
+    return pid
 
 
 @contextmanager
@@ -137,6 +143,25 @@ def test_both_killed_the_next_command_adopts(shop: Shop) -> None:
     assert record.state is State.EXITED
     assert record.exit_code in (137, None)  # whoever inherited it may not have reaped it when it was looked at
     assert [event.action for event in shop.events()[events:]][-2:] == ["die", "stop"]
+
+
+def test_a_container_whose_start_nobody_lived_to_write_down_is_adopted(shop: Shop) -> None:
+    """Launcher, holder and supervisor are killed between the start of its program and the supervisor's record."""
+    shop.up(shop.service("web", COUNTING))
+    before = shop.record("web")
+    places = shop.paths.project(shop.name)
+    doomed = [shop.pid_of_supervisor(), pid_of_launcher(shop), pid_of_holder(shop)]
+    for pid in doomed:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in doomed:
+        kill(pid)
+    records.save(places, replace(before, state=State.CREATED, pid=0, start_time=0, cgroup=(), started_ns=0))
+    shop.up(shop.service("web", COUNTING))
+    after = shop.record("web")
+    assert (after.state, after.pid, after.start_time) == (State.RUNNING, before.pid, before.start_time)
+    assert after.cgroup == before.cgroup
+    written = wait_output(shop, "web", len(shop.output("web").splitlines()) + 20)
+    assert len(set(written)) == len(written)
 
 
 def test_both_killed_and_nobody_comes_the_holder_starts_them_again(shop: Shop) -> None:
