@@ -120,6 +120,11 @@ def send(pids: list[int], number: signal.Signals) -> None:
             continue
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped it."""
+    return _comm_and_state(pid)[1] == "T"
+
+
 def described(pid: int) -> str:
     """A process in words."""
     try:

@@ -135,8 +135,12 @@ class Stage:
         return pids
 
     def _are_all(self, pids: list[int]) -> bool:
-        """Whether none would be left of those that may be killed in any order, though not all in one moment."""
-        alive = {pid for kind in host.HOLDERS for pid in host.find(kind, self.paths.run)}
+        """Whether none would be left of those that may be killed in any order, though not all in one moment.
+
+        One that is stopped hands nothing over, and is taken for dead before long.
+        """
+        there = {pid for kind in host.HOLDERS for pid in host.find(kind, self.paths.run)}
+        alive = {pid for pid in there if not host.is_stopped(pid)}
         return bool(alive) and alive <= set(pids)
 
     def _victims(self, victim: Victim) -> list[int]:
