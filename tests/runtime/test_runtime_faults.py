@@ -21,6 +21,7 @@ from random import Random
 import pytest
 
 from composer.frozen import frozen
+from composer.runtime import births
 from composer.runtime.cgroup import kill
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launcher.protocol import Exited, Failed, Forget, StartContainer, Started
@@ -125,6 +126,7 @@ def _end(desk: Desk, started: Started) -> None:
     kill.kill(Cgroup(started.cgroup))
     desk.expect(Exited)
     desk.send(Forget(started.container))
+    births.forget(f"{os.path.dirname(desk.socket)}/containers/{started.container}")  # it stays until the next one
 
 
 def _state(desk: Desk) -> set[str]:
