@@ -1,7 +1,8 @@
 """rtnetlink(7): links, addresses and routes of the network namespace that a socket was opened in.
 
-Requests are values and go in batches: one send, one answer for each. The kernel takes up all of a batch in one call, so
-that a killed process leaves it whole or not begun. What a request looks like is in `links` of the caller's own making:
+Requests are values and go in batches: one send, an answer for each that failed and for the last. The kernel takes up
+all of a batch in one call, so that a killed process leaves it whole or not begun; one larger than the socket's send
+buffer (208 KiB) it does not take at all: EMSGSIZE. What a request looks like is in `links` of the caller's own making:
 here are the messages and attributes, in the kernel's own spelling.
 
 Beyond this module: which links there should be.
@@ -244,25 +245,39 @@ class RouteSocket:
         """Do all of them, in their order. Raises OSError for the first that failed; those after it were tried too."""
         if not requests:
             return
-        first = self._number + 1
-        self._number += len(requests)
+        first, last = self._number + 1, self._number + len(requests)
+        self._number = last
+        # Failures are always answered, what went well only if asked. Hundreds of answers, which all come before the
+        # send has returned, would be more than the socket holds.
         batch = [
-            message(request.kind, NLM_F_REQUEST | NLM_F_ACK | request.flags, number, request.body)
+            message(
+                request.kind, NLM_F_REQUEST | request.flags | (NLM_F_ACK if number == last else 0), number, request.body
+            )
             for number, request in enumerate(requests, start=first)
         ]
         self._raw.send(b"".join(batch))
         failures: dict[int, OSError] = {}
-        for kind, flags, number, body in self._answers(len(requests)):
-            if kind == NLMSG_ERROR and (failure := _failure(requests[number - first], body, flags)):
+        for flags, number, body in self._answers(last):
+            if failure := _failure(requests[number - first], body, flags):
                 failures[number] = failure
         if failures:
             raise failures[min(failures)]
 
-    def _answers(self, count: int) -> Iterator[tuple[int, int, int, bytes]]:
-        while count:
-            for answer in messages(self._raw.recv(RECEIVE)):
-                yield answer
-                count -= 1
+    def _answers(self, last: int) -> Iterator[tuple[int, int, bytes]]:
+        """All of a batch's. Of more failures than the socket holds, the first ones."""
+        number, waiting = 0, 0
+        while number != last:
+            try:
+                received = self._raw.recv(RECEIVE, waiting)
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    waiting = socket.MSG_DONTWAIT
+                    continue
+                if error.errno == errno.EAGAIN:
+                    return
+                raise
+            for _, flags, number, body in messages(received):
+                yield flags, number, body
 
     def links(self, *, master: int = 0) -> list[Link]:
         """All interfaces, or the ports of one bridge."""

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from composer.linux.namespaces import CLONE_NEWNET, unshare
+
 
 def run_in_child(work: Callable[[], object]) -> Any:
     """What `work` returns (as JSON) when called in a child; an AssertionError with its traceback if it raises."""
@@ -24,6 +26,16 @@ def run_in_child(work: Callable[[], object]) -> Any:
     kind, value = json.loads(answer)
     assert kind == "returned", value
     return value
+
+
+def run_in_own_network(work: Callable[[], object]) -> Any:
+    """The same in a network namespace that ends with the child."""
+
+    def inside() -> object:
+        unshare(CLONE_NEWNET)
+        return work()
+
+    return run_in_child(inside)
 
 
 def _answer(work: Callable[[], object], writer: int) -> None:
