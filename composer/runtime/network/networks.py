@@ -91,7 +91,8 @@ def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] =
                 return _existing(network, found, directory)
             _refuse_foreign(network, there)
             _require_kind(network, route)
-            resolved = _resolve(network, there, directory, pools)
+            subnetted = _resolve(network, there, directory, pools)
+            resolved = replace(subnetted, interface=labels.network_link(network))
             _create(resolved, network, route=route, there=there, undo=undo)
             definitions.save(directory, resolved)
             undo.pop_all()
@@ -130,7 +131,9 @@ def as_it_is(network: Network, found: FoundNetwork, directory: str) -> Network:
         versions = {ipaddress.ip_network(subnet.subnet).version for subnet in subnets}
         own = network if not network.external else replace(network, driver=Driver(found.label.driver or "bridge"))
         known = replace(own, subnets=subnets, ipv4=4 in versions, ipv6=6 in versions, interface=found.link.name)
-    return replace(known, interface=found.link.name, reserved=tuple({*known.reserved, *network.reserved}))
+    return replace(
+        known, interface=found.link.name, reserved=tuple(dict.fromkeys((*known.reserved, *network.reserved)))
+    )
 
 
 def _first_as_gateway(subnet: str) -> Subnet:
