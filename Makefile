@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # boots a kernel that has cgroup v2 alone and runs a command in it; not needed where the host has cgroup v2 itself
 V2_RUNNER ?= ../shared/cgroup-v2/run-in-v2
 
+# what is tested and measured is what users run: modules compiled once, not by every process
+unexport PYTHONDONTWRITEBYTECODE
+
 ROUNDS ?= 10
 SEED ?= 1
 

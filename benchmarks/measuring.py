@@ -60,9 +60,9 @@ def in_turn(rounds: int, actions: Mapping[str, Callable[[], Cost]]) -> dict[str,
 
 def run(*words: str, **environment: str) -> str:
     """Run a command that must succeed; its standard output."""
-    done = subprocess.run(
-        words, env={**os.environ, **environment}, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    environment = {**os.environ, **environment}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else Python's own modules are compiled by every command
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise RuntimeError(f"{' '.join(words)}: status {done.returncode}: {done.stderr[-2000:]}")
     return done.stdout

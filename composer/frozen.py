@@ -1,21 +1,29 @@
-"""`@frozen`: what `@dataclass(frozen=True, slots=True)` says, at a quarter of its price.
+"""`@frozen` and `@mutable`: dataclasses with slots that cost next to nothing to make.
 
-Seven methods of a frozen dataclass are written and compiled when its module is imported: half a millisecond a class,
-and with some three hundred classes more than half of the time in which a supervisor starts. Here only `__init__` is
-written. Equality, hash and representation are functions that all classes share; that nobody changes an object is what
-the type checker sees to, and no check at run time, which would make every object twice as dear to create.
+The methods of a frozen dataclass are written and compiled when its module is imported: half a millisecond a class, and
+with some three hundred classes more than half of the time in which a command or a supervisor starts. Here equality,
+hash and representation are functions that all classes share, and `__init__` is a copy of one compiled for the first
+class of its shape, under other names. `dataclasses` itself, which imports `inspect`, is loaded only when somebody asks
+it about one of these classes; to it, and to type checkers, they are dataclasses.
+
+That nobody changes an object of a frozen class is what the type checker sees to, and no check at run time, which would
+make every object twice as dear to create.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from operator import attrgetter
+from types import CodeType, FunctionType
 
 TYPE_CHECKING = (
     False  # as type checkers know it: `typing` itself is too dear for the rooms that containers are forked from
 )
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from dataclasses import MISSING as MISSING
+    from dataclasses import field as field
+    from dataclasses import fields as fields
+    from dataclasses import replace as replace
     from typing import Any, TypeVar, dataclass_transform
 
     T = TypeVar("T")
@@ -24,17 +32,168 @@ else:
     def dataclass_transform(**_):
         return lambda decorator: decorator
 
+    class _Missing:
+        def __repr__(self):
+            return "MISSING"
+
+    MISSING = _Missing()
+
+    def field(*, default=MISSING, default_factory=MISSING, init=True, repr=True, compare=True):
+        """As `dataclasses.field`."""
+        return _Field("", default, default_factory, init, repr, compare)
+
+    def fields(cls):
+        """Of a class, or of the class of an object: in the order of `__init__`."""
+        return cls.__frozen_fields__
+
+    def replace(this, /, **changes):
+        """A copy with other values in some fields."""
+        for name in this.__match_args__:
+            if name not in changes:
+                changes[name] = getattr(this, name)
+        return this.__class__(**changes)
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[T]) -> type[T]:
-    """A dataclass with slots whose objects are equal where their fields are, and hashable where these are."""
-    made: Any = dataclass(slots=True, eq=False, repr=False)(cls)
-    names = tuple(it.name for it in fields(made) if it.compare)
-    made.__key__ = staticmethod(attrgetter(*names) if names else _nothing)
-    for name, shared in _SHARED.items():
-        if name not in made.__dict__:
-            setattr(made, name, shared)
-    return made  # type: ignore[no-any-return]  # dataclass() gives the class, or its copy with slots
+    """A dataclass whose objects are equal where their fields are, and hashable where these are."""
+    return _made(cls, _VALUE)
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
+def mutable(cls: type[T]) -> type[T]:
+    """A dataclass whose objects change, and are equal to themselves alone."""
+    return _made(cls, _ENTITY)
+
+
+def is_ours(it: object) -> bool:
+    """Whether it is such a class, or an object of one."""
+    return hasattr(it, "__frozen_fields__")
+
+
+class _Field:
+    """What a class says about one of its fields; `fields` gives them."""
+
+    __slots__ = ("compare", "default", "default_factory", "init", "name", "repr")
+
+    def __init__(self, name: str, default: Any, default_factory: Any, init: bool, repr: bool, compare: bool) -> None:
+        self.name = name
+        self.default = default
+        self.default_factory = default_factory
+        self.init = init
+        self.repr = repr
+        self.compare = compare
+
+
+def _made(cls: type[T], methods: dict[str, Any]) -> type[T]:
+    known = {it.name: it for base in reversed(cls.__mro__[1:]) for it in base.__dict__.get("__frozen_fields__", ())}
+    own = {name: _field(cls, name) for name in _annotations(cls)}
+    left_out = {*own, "__dict__", "__weakref__"}
+    namespace: dict[str, Any] = {name: it for name, it in cls.__dict__.items() if name not in left_out}
+    everything = (*{**known, **own}.values(),)
+    namespace |= {name: method for name, method in methods.items() if name not in namespace}
+    namespace["__slots__"] = tuple(name for name in own if name not in known)
+    namespace["__frozen_fields__"] = everything
+    namespace["__match_args__"] = tuple(it.name for it in everything if it.init)
+    namespace["__dataclass_fields__"] = _AsDataclass()
+    namespace["__init__"] = _initializer(cls, everything)
+    compared = [it.name for it in everything if it.compare]
+    namespace["__key__"] = staticmethod(attrgetter(*compared) if compared else _nothing)
+    metaclass: Any = type(cls)
+    made: type[T] = metaclass(cls.__name__, cls.__bases__, namespace)
+    made.__qualname__ = cls.__qualname__
+    return made
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] = cls.__dict__.get("__annotations__", {})  # noqa: RUF063  # inspect is what costs
+    return found
+
+
+def _field(cls: type, name: str) -> Any:
+    given = cls.__dict__.get(name, MISSING)
+    if type(given).__module__ == "dataclasses":
+        raise TypeError(f"{cls.__qualname__}.{name}: the field() of composer.frozen is wanted")
+    found = given if isinstance(given, _Field) else field(default=given)
+    found.name = name
+    return found
+
+
+# ---- __init__ -------------------------------------------------------------------------------------------------------
+
+
+def _initializer(cls: type, those: tuple[Any, ...]) -> FunctionType:
+    shape = "".join(map(_letter, those))
+    code = _TEMPLATES.get(shape) or _TEMPLATES.setdefault(shape, _compiled(shape))
+    names = {f"field{number}": it.name for number, it in enumerate(those)}
+    code = code.replace(
+        co_varnames=tuple(names.get(name, name) for name in code.co_varnames),
+        co_names=tuple(names.get(name, name) for name in code.co_names),
+        co_qualname=f"{cls.__qualname__}.__init__",
+    )
+    factories = {f"make{number}": _maker(it) for number, it in enumerate(those)}
+    init = FunctionType(code, {"MISSING": MISSING, **factories}, "__init__")
+    init.__defaults__ = tuple(it.default for it, letter in zip(those, shape, strict=True) if letter in "df")
+    return init
+
+
+def _letter(it: Any) -> str:
+    """What distinguishes shapes: required, with a default, made by a factory; "i" is made as well, in no call."""
+    if not it.init:
+        return "i"
+    return "f" if it.default_factory is not MISSING else "r" if it.default is MISSING else "d"
+
+
+def _maker(it: Any) -> Callable[[], Any]:
+    made: Callable[[], Any] = (lambda: it.default) if it.default_factory is MISSING else it.default_factory
+    return made
+
+
+def _compiled(shape: str) -> CodeType:
+    parameters, lines = ["self"], []
+    for number, letter in enumerate(shape):
+        name = f"field{number}"
+        parameter, value = {
+            "r": (name, name),
+            "d": (f"{name}=None", name),
+            "f": (f"{name}=None", f"make{number}() if {name} is MISSING else {name}"),
+            "i": ("", f"make{number}()"),
+        }[letter]
+        parameters += [parameter] if parameter else []
+        lines.append(f" self.{name} = {value}\n")
+    made: dict[str, Any] = {}
+    exec(f"def __init__({', '.join(parameters)}):\n{''.join(lines) or ' pass'}", made)  # our own words
+    code: CodeType = made["__init__"].__code__
+    return code
+
+
+_TEMPLATES: dict[str, CodeType] = {}
+
+
+# ---- what all classes share -----------------------------------------------------------------------------------------
+
+
+class _AsDataclass:
+    """`__dataclass_fields__`, by which `dataclasses` knows a class as one of its own: made when it is asked for."""
+
+    def __get__(self, _this: object, cls: Any) -> Any:
+        import dataclasses
+
+        missing = {id(MISSING): dataclasses.MISSING}
+        types = {name: it for base in reversed(cls.__mro__) for name, it in _annotations(base).items()}
+        made = {}
+        for it in cls.__frozen_fields__:
+            as_field: Any = dataclasses.field(
+                default=missing.get(id(it.default), it.default),
+                default_factory=missing.get(id(it.default_factory), it.default_factory),
+                init=it.init,
+                repr=it.repr,
+                compare=it.compare,
+            )
+            as_field.name, as_field.type = it.name, types[it.name]
+            as_field._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
+            made[it.name] = as_field
+        return made
 
 
 def _nothing(_self: object) -> tuple[()]:
@@ -52,8 +211,9 @@ def _hash(self: Any) -> int:
 
 
 def _repr(self: Any) -> str:
-    inner = ", ".join(f"{it.name}={getattr(self, it.name)!r}" for it in fields(self) if it.repr)
+    inner = ", ".join(f"{it.name}={getattr(self, it.name)!r}" for it in self.__frozen_fields__ if it.repr)
     return f"{self.__class__.__qualname__}({inner})"
 
 
-_SHARED: dict[str, Callable[..., object]] = {"__eq__": _eq, "__hash__": _hash, "__repr__": _repr}
+_VALUE = {"__eq__": _eq, "__hash__": _hash, "__repr__": _repr}
+_ENTITY = {"__repr__": _repr}

@@ -1,12 +1,15 @@
-"""Objects of `@frozen` classes are what those of frozen dataclasses are, to everybody who looks at them."""
+"""Objects of `@frozen` and `@mutable` classes are what those of dataclasses are, to everybody who looks at them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+import dataclasses
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, is_dataclass
 
 import pytest
 
-from composer.frozen import frozen
+from composer.frozen import field, fields, frozen, is_ours, mutable, replace
 
 
 @frozen
@@ -37,6 +40,15 @@ class Odd:
         return self.x % 2
 
 
+@mutable
+class Tally:
+    name: str
+    words: list[str] = field(default_factory=list)
+    limit: int = 3
+    count: int = field(default=0, init=False)
+    seen: set[str] = field(default_factory=set, init=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     x: int
@@ -62,7 +74,17 @@ def test_methods_of_the_class_stay() -> None:
 
 
 def test_they_are_dataclasses() -> None:
-    assert is_dataclass(Point)
+    assert is_dataclass(Empty)
+    assert [(it.name, it.type, it.default) for it in dataclasses.fields(Deep)] == [
+        ("x", "int", dataclasses.MISSING),
+        ("y", "int", 0),
+        ("note", "str", ""),
+        ("z", "int", 0),
+    ]
+    assert dataclasses.replace(Point(1, 2), y=3) == Point(1, 3)
+    assert is_ours(Point)
+    assert is_ours(Point(1))
+    assert not is_ours(Reference(1))
 
 
 def test_they_look_like_dataclasses() -> None:
@@ -74,3 +96,44 @@ def test_they_look_like_dataclasses() -> None:
     match Point(1, 2):
         case Point(x, y):
             assert (x, y) == (1, 2)
+
+
+def test_what_a_factory_makes_is_each_objects_own() -> None:
+    one, two = Tally("one"), Tally("two", ["b"], limit=4)
+    one.words.append("a")
+    one.seen.add("a")
+    one.count += 1
+    assert (one.words, one.limit, one.count, one.seen) == (["a"], 3, 1, {"a"})
+    assert (two.words, two.limit, two.count, two.seen) == (["b"], 4, 0, set())
+    assert Tally("one") != Tally("one"), "what changes is equal to itself alone"
+    assert replace(one, name="three").words is one.words
+
+
+def test_wrong_arguments_are_told_by_name() -> None:
+    with pytest.raises(TypeError, match=r"Point\.__init__\(\) missing 1 required positional argument: 'x'"):
+        Point()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"Tally\.__init__\(\) got an unexpected keyword argument 'count'"):
+        Tally("one", count=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"the field\(\) of composer\.frozen is wanted"):
+
+        @frozen
+        class Mistaken:
+            x: list[int] = dataclasses.field(default_factory=list)
+
+
+def test_classes_of_one_shape_have_nothing_in_common() -> None:
+    @frozen
+    class Other:
+        a: int
+        b: int = 7
+        c: str = "c"
+
+    assert (Other(1).b, Other(1).c, Point(1).y, Point(1).note) == (7, "c", 0, "")
+
+
+def test_dataclasses_is_not_imported() -> None:
+    words = (
+        "import sys; from composer.frozen import *; from composer.frozen import frozen, mutable\n"
+        "@frozen\nclass A:\n  x: int = 1\nassert A() == A(1)\nassert 'dataclasses' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", f"from __future__ import annotations; {words}"], check=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import select
 import sys
 import time
-from dataclasses import dataclass, field
 from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
@@ -25,7 +24,7 @@ from composer.cli.render.progress import INTERVAL, Display
 from composer.cli.signals import Signals
 from composer.control.client import Client, Connection, Deposits
 from composer.control.messages import Happened, Kill, Ping, Stop, Up, Wait, Watch
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.planner.observed import State
 from composer.store.logs.reader import Selection
 from composer.store.paths import ProjectPaths
@@ -101,7 +100,7 @@ class _Shown(Selector):
         super().__init__(paths, attachment.operation.desired.project, services=attachment.shown or ("",))
 
 
-@dataclass(slots=True)
+@mutable
 class _Session:
     attachment: Attachment
     paths: ProjectPaths

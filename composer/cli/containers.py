@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from composer.cli.project import desired_tree
 from composer.errors import NoSuchThing
+from composer.frozen import replace
 from composer.loader.nearest import nearest
 from composer.planner.observed import State
 from composer.runtime import exits

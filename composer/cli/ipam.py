@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from composer.cli.parse import Arguments
 from composer.errors import UsageError
+from composer.frozen import field, mutable
 from composer.model.network import IpamPool
 
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -16,7 +16,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Read = TypeVar("Read")
 
 
-@dataclass(slots=True)
+@mutable
 class _Pool:
     subnet: Net
     gateway: str | None = None

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields, replace
 
 from composer import images
 from composer.cli.containers import containers
@@ -23,7 +22,7 @@ from composer.cli.invocation import Invocation
 from composer.cli.render import human
 from composer.control import volumes
 from composer.errors import Conflict, HostError, NoSuchThing
-from composer.frozen import frozen
+from composer.frozen import field, fields, frozen, mutable, replace
 from composer.linux.memory import sealed_memory_file
 from composer.linux.process import start_time
 from composer.planner.observed import State
@@ -57,7 +56,7 @@ class Needs:
     deposits: Mapping[str, bytes] = field(default_factory=dict)  # contents of secrets by their identities
 
 
-@dataclass(slots=True)
+@mutable
 class Oneoff:
     """One container, from its making to its end."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen
 
 
 @frozen

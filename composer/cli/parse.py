@@ -8,17 +8,17 @@ same letter, a command's own comes first (`logs -f`). `--` ends the options.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from composer.cli.options import Command, Option
 from composer.errors import UsageError
+from composer.frozen import field, mutable
 
 Value = bool | int | str | list[str]
 
 _TRUTH = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 
 
-@dataclass(slots=True)
+@mutable
 class Arguments:
     """What was typed, by option name without the dashes."""
 
@@ -74,7 +74,7 @@ def _table(options: Iterable[Option]) -> dict[str, Option]:
     return {name: option for option in options for name in (option.name, option.short) if name}
 
 
-@dataclass(slots=True)
+@mutable
 class _Reader:
     table: dict[str, Option]
     arguments: Arguments

@@ -15,10 +15,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
-from composer.frozen import frozen
+from composer.frozen import frozen, mutable
 from composer.images.stream import BadArchive, quoted
 from composer.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 
@@ -31,7 +30,7 @@ OPEN_DIRECTORIES = 64
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-@dataclass(slots=True)
+@mutable
 class Directory:
     """A directory of the tree. Its permissions and times are set when all is in it: `Tree.finish`."""
 

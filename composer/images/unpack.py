@@ -15,11 +15,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.images import tar
 from composer.images.stream import BadArchive, Limits, Stream, quoted
 from composer.images.tar import Kind, Member
@@ -40,7 +39,7 @@ class Unpacked:
     warnings: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@mutable
 class _Warnings:
     """What was left out, each kind once with its first member and how often."""
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.loader.codes import Code
 from composer.loader.environment import default_env_file, read_env_files
 from composer.loader.extends import Extends
@@ -37,7 +36,7 @@ class Sources:
     environment: Table[str, str]
 
 
-@dataclass(slots=True)
+@mutable
 class Assembly:
     files: Files
     problems: Problems

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from composer.errors import FileNotFound, UsageError
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.loader.codes import Code
 from composer.loader.problems import Place, Problems
 from composer.loader.request import STDIN, LoadRequest

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
+from composer.frozen import field, mutable
 from composer.loader.codes import Code
 from composer.loader.problems import Place, Problem, Severity
 from composer.loader.template import BadTemplate, Lookup, parse_template, substitute
@@ -70,7 +70,7 @@ def parse_raw_env(text: str, *, file: str, lookup: Lookup) -> dict[str, str]:
     return values
 
 
-@dataclass(slots=True)
+@mutable
 class _Reader:
     text: str
     file: str

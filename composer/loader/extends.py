@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.loader.codes import Code
 from composer.loader.files import Files
 from composer.loader.merge import merge
@@ -41,7 +40,7 @@ class _Base:
     services: Mapping
 
 
-@dataclass(slots=True)
+@mutable
 class Extends:
     """Resolves one file's `extends`."""
 

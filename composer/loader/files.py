@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from composer.errors import FileNotFound, HostError
+from composer.frozen import field, mutable, replace
 from composer.loader.codes import Code
 from composer.loader.problems import Fatal, Place, Problem
 from composer.loader.request import STDIN
@@ -14,7 +14,7 @@ from composer.loader.request import STDIN
 MAX_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(slots=True)
+@mutable
 class Files:
     """The files of one load. `shown` is how a path is written in messages: relative where that is shorter."""
 

@@ -5,9 +5,9 @@ What stays text here and must become a number or a boolean is read as such by th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from operator import is_
 
+from composer.frozen import mutable, replace
 from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.template import BadTemplate, Lookup, RequiredVariable, parse_template, substitute
@@ -18,7 +18,7 @@ def interpolate(node: Node, lookup: Lookup, *, problems: Problems) -> Node:
     return _Interpolation(lookup, problems).node(node, ())
 
 
-@dataclass(slots=True)
+@mutable
 class _Interpolation:
     lookup: Lookup
     problems: Problems

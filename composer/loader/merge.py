@@ -8,10 +8,10 @@ stand in the tables. `!reset` removes, `!override` replaces.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from operator import is_
 from typing import TypeAlias
 
+from composer.frozen import replace
 from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence, Tag, child, is_null, plain

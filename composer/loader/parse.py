@@ -10,12 +10,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import yaml
 from yaml import events
 
+from composer.frozen import field, mutable
 from composer.loader.codes import Code
 from composer.loader.dialect import resolve
 from composer.loader.files import MAX_BYTES
@@ -70,13 +70,13 @@ def _documents(loader: yaml.Loader | yaml.CLoader, file: str, problems: Problems
             yield composer.node(composer.next_event(), depth=1)
 
 
-@dataclass(slots=True)
+@mutable
 class _Anchored:
     node: Node | None  # None while it is being composed: an alias to it would be a cycle
     size: int = 0
 
 
-@dataclass(slots=True)
+@mutable
 class _Composer:
     """Puts events together. `visited` counts nodes as if aliases were written out."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping as Table
-from dataclasses import replace
 
+from composer.frozen import replace
 from composer.loader.places import Places, Rewrite, Spot, for_jobs
 from composer.loader.problems import Problems
 from composer.loader.tree import Mapping, Node, Scalar, child, plain

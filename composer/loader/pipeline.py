@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 from composer.errors import InvalidFile
+from composer.frozen import field, mutable, replace
 from composer.loader.assemble import Assembly, Sources
 from composer.loader.codes import Code
 from composer.loader.defaults import with_defaults
@@ -62,7 +62,7 @@ def load_uninterpolated(request: LoadRequest) -> Tree:
     return loading.refusing(loading.tree)
 
 
-@dataclass(slots=True)
+@mutable
 class _Loading:
     request: LoadRequest
     files: Files

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable, replace
 from composer.loader.codes import Code
 from composer.loader.problems import Path, Problems
 from composer.loader.tree import Mapping, Node, Scalar, Sequence
@@ -57,7 +56,7 @@ def for_jobs(table: Table[str, Rewrite]) -> dict[str, Rewrite]:
     return {**table, **{place.replace("services", "jobs", 1): rewrite for place, rewrite in of_services.items()}}
 
 
-@dataclass(slots=True)
+@mutable
 class _Branch:
     rewrite: Rewrite | None = None
     steps: dict[str, _Branch] = field(default_factory=dict)

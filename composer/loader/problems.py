@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable, replace
 from composer.loader.codes import Code
 
 Path = tuple[str | int, ...]
@@ -99,7 +98,7 @@ MAX_ERRORS = 100
 MAX_NODES = 100_000
 
 
-@dataclass(slots=True)
+@mutable
 class Problems:
     """The problems of one load in the order they were found: an error once per place, a warning once.
 

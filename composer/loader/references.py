@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean
 from composer.loader.problems import Path, Problems
@@ -72,7 +71,7 @@ def _modes(service: Service) -> Iterator[tuple[str, NamespaceMode]]:
             yield key, mode
 
 
-@dataclass(slots=True)
+@mutable
 class References:
     """Checks what the active services refer to."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen
 from composer.loader.problems import Problem
 
 if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic
@@ -17,7 +16,7 @@ if TYPE_CHECKING:  # who only wants to know which files and what name there is s
 STDIN = "-"  # a file of this name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LoadRequest:
     """Files, names and switches of a command line. The process environment is handed in, never read."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
+from composer.frozen import replace
 from composer.loader import short
 from composer.loader.codes import Code
 from composer.loader.merge import port_identity, united

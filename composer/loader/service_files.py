@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections import ChainMap
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, replace
 
+from composer.frozen import mutable, replace
 from composer.loader.codes import Code
 from composer.loader.dotenv import BadEnvFile, parse_env, parse_raw_env
 from composer.loader.files import Files
@@ -23,7 +23,7 @@ _NOTHING: Table[str, str] = {}  # what the variables in a label file are looked 
 _HOOKS = ("pre_start", "post_start", "pre_stop")
 
 
-@dataclass(slots=True)
+@mutable
 class ServiceFiles:
     """Fills in the files of all services in a tree; those of inactive services need not be there."""
 

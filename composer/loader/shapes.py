@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping as AnyMapping
-from dataclasses import replace
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.loader.codes import Code
 from composer.loader.nearest import did_you_mean, nearest
 from composer.loader.problems import Path, Problems, notation

@@ -6,8 +6,7 @@ they are. An unquoted `;`, `&`, `|`, `<` or `>` ends the command, and what follo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from composer.frozen import field, mutable
 from composer.model.scalars import Unreadable
 
 _ENDS = frozenset(";&|<>")
@@ -15,7 +14,7 @@ _SPACES = frozenset(" \t\r\n")
 _ESCAPES = {"n": "\n", "t": "\t"}
 
 
-@dataclass(slots=True)
+@mutable
 class Words:
     """What a text was split into; `unread` is where the command ended before the text did."""
 
@@ -23,7 +22,7 @@ class Words:
     unread: str = ""
 
 
-@dataclass(slots=True)
+@mutable
 class _Splitter:
     text: str
     found: Words = field(default_factory=Words)

@@ -7,10 +7,10 @@ frozen dataclasses, because tens of thousands are made per load and freezing dou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
+from composer.frozen import mutable
 from composer.loader.problems import Path, Place
 
 
@@ -22,21 +22,21 @@ class Tag(Enum):
     OVERRIDE = "!override"
 
 
-@dataclass(slots=True, eq=False)
+@mutable
 class Scalar:
     value: str | int | float | bool | None
     place: Place
     tag: Tag = Tag.NONE
 
 
-@dataclass(slots=True, eq=False)
+@mutable
 class Sequence:
     items: tuple[Node, ...]
     place: Place
     tag: Tag = Tag.NONE
 
 
-@dataclass(slots=True, eq=False)
+@mutable
 class Mapping:
     """`keys` are the places of the keys; the places of the values are the values' own."""
 

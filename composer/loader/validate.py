@@ -6,12 +6,12 @@ project is refused in the end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from composer.frozen import field, mutable
 from composer.loader.codes import Code
 from composer.loader.nearest import advice, did_you_mean
 from composer.loader.problems import Path, Problems
@@ -24,7 +24,7 @@ from composer.model.scalars import Unreadable, shown
 PartType = TypeVar("PartType", bound=Part)
 
 
-@dataclass(slots=True)
+@mutable
 class Validation:
     """Reads parts out of a project's tree. `pruned` are the paths that were wrong and are left out."""
 

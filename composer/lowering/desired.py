@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
 
 from composer.errors import InvalidFile, NoSuchThing, UsageError
-from composer.frozen import frozen
+from composer.frozen import field, frozen, replace
 from composer.lowering import container, defaults, names, network, policy, volumes
 from composer.lowering.host import HostFacts
 from composer.lowering.mistake import refused, together

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
 from enum import Enum
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen
 from composer.lowering.host import HostFacts
 from composer.spec.mounts import File
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
+from composer.frozen import replace
 from composer.lowering import defaults, namespaces, placing, security
 from composer.lowering.mistake import refused
 from composer.model import devices, volume

@@ -8,10 +8,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from composer.errors import InvalidFile, UsageError
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable, replace
 from composer.lowering.mistake import Path, refused
 from composer.model import network as model
 from composer.model.choices import NamespaceKind
@@ -70,7 +69,7 @@ def keys_of(service: Service) -> tuple[str, ...]:
     return (DEFAULT,) if mode is None or mode.kind is NamespaceKind.BRIDGE else ()
 
 
-@dataclass(eq=False)
+@mutable
 class _Misfit(Exception):
     """What is wrong with a network, or with a service's place in it; `path` begins below its key."""
 

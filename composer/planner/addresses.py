@@ -14,11 +14,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from itertools import chain
 
 from composer.errors import Conflict, UsageError
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.spec.network import AddressPool, Driver, Endpoint, Network, Subnet
 
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network

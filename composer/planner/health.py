@@ -11,9 +11,7 @@ keeping its output are beyond this module.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.planner.observed import HealthStatus
 from composer.spec.policy import HealthCheck
 

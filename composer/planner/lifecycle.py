@@ -18,9 +18,9 @@ Performing the effects, and telling the time, is the keeper's work.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
+from composer.frozen import replace
 from composer.planner.life import (
     SIGKILL,
     After,

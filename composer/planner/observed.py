@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from enum import Enum
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen
 from composer.spec.network import Network, Protocol
 
 

@@ -11,8 +11,8 @@ depend on each other has no common step and happens at the same time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
+from composer.frozen import replace
 from composer.planner import dependencies, networks, ports
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft

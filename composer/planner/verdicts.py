@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from enum import Enum
 
 from composer.errors import Conflict
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.planner.dependencies import Graph, joined
 from composer.planner.networks import NOTHING, Judgement
 from composer.planner.observed import Observed, ObservedContainer, State

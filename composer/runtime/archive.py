@@ -10,10 +10,10 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import IO
 
 from composer.errors import HostError
+from composer.frozen import field, mutable
 from composer.runtime.copying import BLOCK, DEEPEST
 from composer.runtime.entries import Entry, held
 
@@ -44,7 +44,7 @@ def _open(output: IO[bytes], comment: str) -> tarfile.TarFile:
     return tarfile.open(mode="w|", fileobj=output, format=tarfile.PAX_FORMAT, encoding="utf-8", pax_headers=headers)
 
 
-@dataclass(slots=True)
+@mutable
 class _Archiving:
     tar: tarfile.TarFile
     without: frozenset[str] = frozenset()
@@ -121,7 +121,7 @@ def _xattrs(fd: int) -> Iterator[tuple[str, str]]:
             yield f"SCHILY.xattr.{name}", os.getxattr(fd, name).decode("utf-8", "surrogateescape")
 
 
-@dataclass(slots=True)
+@mutable
 class _Padded:
     """A file that is never shorter than it was: what was cut off meanwhile is zeros, as with tar(1)."""
 

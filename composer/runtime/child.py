@@ -40,8 +40,8 @@ After PIVOT the standard library is out of reach: every module has been imported
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from composer.frozen import mutable
 from composer.linux.namespaces import CLONE_NEWCGROUP, setdomainname, sethostname, unshare
 from composer.linux.netdevice import set_interface_up
 from composer.runtime import init, namespaces, program, rootfs, sysctl
@@ -53,7 +53,7 @@ from composer.runtime.road import about
 from composer.spec.container import ContainerSpec, Private
 
 
-@dataclass(slots=True, kw_only=True)
+@mutable
 class Child(Performer):
     """A container's first process."""
 

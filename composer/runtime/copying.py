@@ -14,10 +14,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from composer.errors import Conflict, HostError
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from composer.runtime.entries import Entry, exists, held
 
@@ -37,7 +36,7 @@ class Owner:
     gid: int
 
 
-@dataclass(slots=True)
+@mutable
 class Copying:
     """One copy. Without `overwrite` what is there stays as it is.
 

@@ -13,16 +13,16 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import IO
 
 from composer.errors import HostError
+from composer.frozen import field, mutable
 from composer.linux.openat2 import make_directories, open_in_root
 from composer.runtime.copying import BLOCK, NEW_FILE, POWERS, Owner, whole
 from composer.runtime.entries import located
 
 
-@dataclass(slots=True)
+@mutable
 class Extracting:
     """One archive. Without an `owner` the members keep theirs; see `copying.Copying`."""
 

@@ -7,8 +7,8 @@ the old one): `write` keeps the inode.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
+from composer.frozen import replace
 from composer.spec.mounts import File
 from composer.spec.network import Attachment
 

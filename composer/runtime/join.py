@@ -25,10 +25,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 
 from composer.errors import PycomposeError
-from composer.frozen import frozen
+from composer.frozen import frozen, mutable, replace
 from composer.linux.capability import ALL_KNOWN, names_of
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.namespaces import (
@@ -82,7 +81,7 @@ class JoinedProcess:
         return self.branch
 
 
-@dataclass(slots=True, kw_only=True)
+@mutable
 class _Joiner(Performer):
     pidfd: int
 

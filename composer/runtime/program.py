@@ -21,11 +21,10 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 
 from composer.errors import CommandNotExecutable, CommandNotFound, HostError
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.linux.capability import (
     CapabilitySets,
     capget,
@@ -104,7 +103,7 @@ def _environment(process: Process, hostname: str) -> dict[str, str]:
     return {name: value for name, value in {**defaults, **dict(process.env)}.items() if name != "HOSTNAME" or value}
 
 
-@dataclass(slots=True, kw_only=True)
+@mutable
 class Performer:
     """A child on its way to a program: what it knows when it is born, and what its steps find out."""
 
@@ -112,7 +111,7 @@ class Performer:
     entrance: control.Entrance  # of the container's cgroup
     streams: tuple[int, ...]  # to become 0, 1, 2; () keeps those of the caller
     writer: int  # of the report pipe
-    identity: Identity = NOBODY_YET
+    identity: Identity = field(default=NOBODY_YET, init=False)
 
 
 def detach(performer: Performer) -> None:

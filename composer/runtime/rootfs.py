@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.linux.mount import (
     MNT_DETACH,
     MOUNT_ATTR_RDONLY,
@@ -66,7 +65,7 @@ class Layout:
         return f"{self.launch.bundle}/merged"
 
 
-@dataclass(slots=True)
+@mutable
 class Root:
     """A root file system in the making: descriptors that later steps need."""
 

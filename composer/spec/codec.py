@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from composer.frozen import MISSING, fields, is_ours
 
 T = TypeVar("T")
 TAG = "type_"
@@ -41,7 +42,7 @@ def encode(value: object) -> Any:
         return value.value
     if isinstance(value, tuple):
         return [encode(item) for item in value]
-    if not is_dataclass(value):
+    if not is_ours(value):
         return value
     cls: Any = type(value)
     tree: dict[str, Any] = {}
@@ -78,7 +79,7 @@ def _is_tagged(hint: Any) -> bool:
 
 
 def _dataclasses_of(hint: Any) -> list[Any]:
-    return [arm for arm in get_args(hint) if is_dataclass(arm)] if _is_union(hint) else []
+    return [arm for arm in get_args(hint) if is_ours(arm)] if _is_union(hint) else []
 
 
 def _is_union(hint: Any) -> bool:
@@ -88,7 +89,7 @@ def _is_union(hint: Any) -> bool:
 def _tagged(item: object, tree: Any) -> Any:
     if isinstance(item, tuple):
         return [_tagged(part, subtree) for part, subtree in zip(item, tree, strict=True)]
-    return {TAG: type(item).__name__, **tree} if is_dataclass(item) else tree
+    return {TAG: type(item).__name__, **tree} if is_ours(item) else tree
 
 
 @cache
@@ -98,7 +99,7 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
         return _union_decoder(hint)
     if origin is tuple:
         return _tuple_decoder(get_args(hint))
-    if is_dataclass(hint) and isinstance(hint, type):
+    if is_ours(hint) and isinstance(hint, type):
         return _dataclass_decoder(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return _enum_decoder(hint)
@@ -124,7 +125,7 @@ def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
 
 def _union_decoder(hint: Any) -> Callable[[Any], Any]:
     by_name = {arm.__name__: _decoder(arm) for arm in _dataclasses_of(hint)}
-    others = [arm for arm in get_args(hint) if not is_dataclass(arm)]
+    others = [arm for arm in get_args(hint) if not is_ours(arm)]
 
     def decode_union(tree: Any) -> Any:
         if isinstance(tree, dict) and by_name:

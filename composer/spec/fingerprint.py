@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
+from composer.frozen import replace
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
 from composer.spec.network import Network

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
+from composer.frozen import replace
 from composer.linux.process import start_time
 from composer.planner.observed import HealthStatus, Observed, ObservedContainer, State
 from composer.spec.desired import Desired

@@ -15,10 +15,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from composer.errors import Conflict, HostError, NoSuchThing, UsageError
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.planner.observed import ObservedVolume
 from composer.spec import codec
 from composer.spec.container import ContainerSpec

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 from composer import errors
+from composer.frozen import replace
 from composer.planner import lifecycle
 from composer.planner.life import Exited, Outcome
 from composer.planner.observed import State

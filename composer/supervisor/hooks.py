@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from composer import errors
+from composer.frozen import replace
 from composer.spec.policy import Hook
 from composer.spec.process import Process
 from composer.supervisor.inside import Result, run_inside

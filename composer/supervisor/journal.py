@@ -8,9 +8,9 @@ two publishes what is missing, and nothing twice.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from composer import errors
+from composer.frozen import replace
 from composer.log import Log
 from composer.planner.health import Health
 from composer.planner.life import After, Life

@@ -6,12 +6,12 @@ Beyond this module: making the process (runtime, by way of the launcher) and loo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 
 import anyio.to_thread
 
 from composer import errors, images
 from composer.control import volumes
+from composer.frozen import fields
 from composer.log import Log
 from composer.runtime.cgroup import kill
 from composer.runtime.launch import Launch, Stdio

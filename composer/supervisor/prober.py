@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
 import anyio
 
 from composer import errors
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.planner import health as machine
 from composer.planner.health import Health, Probe
 from composer.spec.policy import HealthCheck

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -15,6 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from composer import errors, images
 from composer.control import volumes
+from composer.frozen import replace
 from composer.log import Log
 from composer.planner.life import Life, Outcome
 from composer.planner.observed import Observed, State

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import assert_never
 
 import anyio.from_thread
 
 from composer import errors
 from composer.control.messages import Answer, StepProgress, Timeout
+from composer.frozen import replace
 from composer.planner.life import (
     KillRequested,
     PauseRequested,

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 
 from composer.control.starting import SupervisorConfig, supervisor_command
+from composer.frozen import replace
 from composer.runtime.launcher import spawn
 from composer.runtime.launcher.config import Config
 from composer.store import form

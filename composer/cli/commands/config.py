@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import yaml
@@ -16,6 +16,7 @@ from composer.cli.options import Command, switch, text
 from composer.cli.project import load_request
 from composer.cli.render.table import table
 from composer.errors import HostError, UsageError
+from composer.frozen import replace
 from composer.loader.canonical import canonical
 from composer.loader.pipeline import load_uninterpolated
 from composer.loader.request import Loaded

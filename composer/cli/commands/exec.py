@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from socket import socket
 
 from composer.cli import joining
@@ -13,6 +12,7 @@ from composer.cli.invocation import Invocation
 from composer.cli.options import Command, number, switch, text, texts
 from composer.cli.project import existing_project
 from composer.errors import HostError, NoSuchThing, UsageError
+from composer.frozen import replace
 from composer.planner.observed import State
 from composer.spec.process import Process
 from composer.store.observe import boot_id, is_kept_elsewhere

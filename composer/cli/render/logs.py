@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from composer.cli.render import colour as colours
+from composer.frozen import field, mutable
 from composer.store.events import rfc3339
 from composer.store.logs.block import STDERR
 from composer.store.logs.demux import Lines
@@ -38,7 +38,7 @@ class Drawing(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@mutable
 class LogLines:
     """For people. Names seen first decide the width; a service has the colour of its place in `services`."""
 
@@ -92,7 +92,7 @@ class LogLines:
         return colours.SERVICES[self.services.index(service) % len(colours.SERVICES)]
 
 
-@dataclass(slots=True)
+@mutable
 class JsonLines:
     """For programs: one object a line."""
 

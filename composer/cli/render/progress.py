@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 from typing import Protocol, TextIO, assert_never
 
@@ -16,7 +15,7 @@ from composer.cli.render import colour as colours
 from composer.cli.render import human
 from composer.cli.render.colour import paint
 from composer.cli.render.table import shorten
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.planner.plan import (
     Action,
     AwaitService,

@@ -9,10 +9,9 @@ Docker's format adds `archMap`, `includes` and `excludes` to the specification's
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import field
 from typing import Any, TypeVar
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen
 from composer.linux.capability import mask_of
 from composer.linux.seccomp.architecture import KNOWN_ARCHITECTURES
 

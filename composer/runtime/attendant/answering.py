@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from composer.frozen import field, mutable
 from composer.runtime.attendant import wire
 from composer.runtime.attendant.forwarding import Forwarder, HostResolvers, Route
 from composer.runtime.attendant.streams import Stream
@@ -24,7 +24,7 @@ MOST_STREAMS = 32  # of one container
 STREAM_PATIENCE = 10.0  # seconds without a question
 
 
-@dataclass(slots=True)
+@mutable
 class Desk:
     """A container, as one who asks."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from composer.errors import HostError
+from composer.frozen import mutable, replace
 from composer.runtime.attendant import spawn
 from composer.runtime.attendant.client import Attendant
 from composer.runtime.attendant.zone import Place, Resident
@@ -58,7 +58,7 @@ def introduce(resident: Resident, pidfd: int, *, sockets: tuple[int, ...], proje
         attendant.serve(resident, pidfd, sockets=sockets)
 
 
-@dataclass(slots=True)
+@mutable
 class _Known:
     resident: Resident
     pidfd: int  # the launcher's

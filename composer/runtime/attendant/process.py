@@ -19,12 +19,11 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
 from composer.errors import MissingFeature
-from composer.frozen import frozen
+from composer.frozen import frozen, mutable, replace
 from composer.linux.prctl import set_name
 from composer.runtime.attendant import board, protocol
 from composer.runtime.attendant.answering import Answering, Desk
@@ -67,7 +66,7 @@ def main(config: Config) -> None:
     attendant.run()
 
 
-@dataclass(slots=True)
+@mutable
 class _Lodging:
     """A resident and what is held open for it."""
 
@@ -76,7 +75,7 @@ class _Lodging:
     desk: Desk | None  # None where its names cannot be asked
 
 
-@dataclass(slots=True)
+@mutable
 class _Peer:
     connection: Connection
 

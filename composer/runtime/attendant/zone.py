@@ -12,9 +12,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.runtime.attendant.wire import Address, Answer, Code, Pointer, Query, Service, Type
 from composer.spec.network import NamedPort
 
@@ -57,7 +56,7 @@ Said = tuple[Code, tuple[Answer, ...]]
 Others = Callable[[Collection[str]], Iterable[Resident]]  # of other projects, on these networks
 
 
-@dataclass(slots=True)
+@mutable
 class Zone:
     """The residents of a project, and who is called what."""
 

@@ -19,11 +19,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 
 from composer.errors import HostError, PycomposeError
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.runtime.cgroup import files, hierarchy, systemd
 from composer.runtime.cgroup.hierarchy import Hierarchies, Hierarchy
 

@@ -15,12 +15,11 @@ import os
 import select
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from composer.errors import HostError, NoSuchThing, PycomposeError
-from composer.frozen import frozen
+from composer.frozen import field, frozen, mutable
 from composer.linux.pidfd import wait_status
 from composer.runtime import container, exits, join, stdio
 from composer.runtime.attendant.front import Front, resident_of
@@ -59,7 +58,7 @@ class Everybody(Audience, Protocol):
     def log(self, text: str) -> None: ...
 
 
-@dataclass(slots=True)
+@mutable
 class _Container:
     launch: Launch
     started: Started
@@ -81,7 +80,7 @@ class _Note:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(slots=True)
+@mutable
 class _Process:
     request: int
     joined: JoinedProcess
@@ -89,7 +88,7 @@ class _Process:
     independent: bool
 
 
-@dataclass(slots=True)
+@mutable
 class Children:
     """All of them."""
 

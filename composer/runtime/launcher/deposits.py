@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from composer.frozen import field, mutable
 from composer.linux.memory import lock_file
 from composer.runtime.launcher.holder import Hold
 
 NAME = "deposit/"  # what the holder has them under, identities added; no container has a name with a slash
 
 
-@dataclass(slots=True)
+@mutable
 class Deposits:
     """By identity: the same content is kept once."""
 

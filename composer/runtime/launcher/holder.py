@@ -26,11 +26,10 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.linux.prctl import set_name
 from composer.linux.process import close_range
 from composer.runtime.launcher import packets, protocol, spawn

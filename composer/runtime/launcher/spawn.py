@@ -20,11 +20,11 @@ import os
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
 from composer.errors import HostError
+from composer.frozen import replace
 from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
 from composer.runtime.detached import detach
 from composer.runtime.launcher.config import Config

@@ -20,10 +20,9 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 
 from composer.errors import HostError
-from composer.frozen import frozen
+from composer.frozen import frozen, mutable, replace
 from composer.linux import rtnetlink
 from composer.linux.netlink import attribute
 from composer.linux.rtnetlink import Request, RouteSocket, open_route
@@ -45,7 +44,7 @@ class Place:
     on: int  # index of the bridge or the parent
 
 
-@dataclass(slots=True)
+@mutable
 class Places:
     """All endpoints of one start. Whoever makes the process calls `attach`, then `open_gate`."""
 

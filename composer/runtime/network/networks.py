@@ -14,9 +14,9 @@ import errno
 import ipaddress
 import os
 from contextlib import ExitStack
-from dataclasses import replace
 
 from composer.errors import Conflict, HostError, MissingFeature, NoSuchThing, PycomposeError
+from composer.frozen import replace
 from composer.linux import rtnetlink
 from composer.linux.netlink import attribute
 from composer.linux.rtnetlink import RouteSocket, open_route

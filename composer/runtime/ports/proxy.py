@@ -20,10 +20,10 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from composer.frozen import mutable
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.spec.network import PortBinding, Protocol
 
@@ -268,7 +268,7 @@ class _Connection:
 # ---- UDP ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@mutable
 class _Client:
     """Somebody who sent datagrams."""
 

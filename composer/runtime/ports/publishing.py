@@ -21,9 +21,9 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
 
 from composer.errors import Conflict, HostError
+from composer.frozen import field, mutable, replace
 from composer.linux import conntrack
 from composer.linux.pidfd import pidfd_open, pidfd_send_signal
 from composer.linux.rtnetlink import open_route
@@ -40,7 +40,7 @@ from composer.spec.network import Driver, PortBinding, Protocol, PublishedPort
 PATIENCE = 2.0  # seconds that a porter may take to tidy up
 
 
-@dataclass(slots=True)
+@mutable
 class Publishing:
     """The ports of one start. Without any, everything here does nothing."""
 

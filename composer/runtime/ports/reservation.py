@@ -11,8 +11,8 @@ import errno
 import socket
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
+from composer.frozen import field, mutable
 from composer.spec.network import PortBinding, Protocol, PublishedPort
 
 ANY_4, ANY_6 = "0.0.0.0", "::"
@@ -35,7 +35,7 @@ class PortTaken(OSError):
         self.address = address
 
 
-@dataclass(slots=True)
+@mutable
 class Reservation:
     """One published port as it has become, with the sockets that hold it."""
 

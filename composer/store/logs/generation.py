@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
-from composer.frozen import frozen
+from composer.frozen import frozen, mutable
 from composer.store.logs import files
 from composer.store.logs.block import LAST_ERA, NOTICE, RECORD, STDERR, STDOUT, Block, decode, encode, recovered
 from composer.store.logs.seekable import DamagedFile, SeekableFile
@@ -67,7 +66,7 @@ class Told:
         os.close(self.descriptor)
 
 
-@dataclass(slots=True)
+@mutable
 class Generation:
     """An `output` and its `index`. `position` and `offset` say how far `blocks` has come."""
 

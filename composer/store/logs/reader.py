@@ -11,9 +11,8 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 
-from composer.frozen import frozen
+from composer.frozen import frozen, mutable
 from composer.store.logs import files
 from composer.store.logs.block import NOTICE, STDERR
 from composer.store.logs.demux import Demultiplexer, Division, Lines
@@ -38,7 +37,7 @@ class Selection:
         return (self.since_ns or 0) <= time_ns and (self.until_ns is None or time_ns <= self.until_ns)
 
 
-@dataclass(slots=True)
+@mutable
 class LogReader:
     """An open log: a consistent set of generations, oldest first. Empty where there is no log."""
 

@@ -17,8 +17,8 @@ import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
+from composer.frozen import mutable
 from composer.spec.container import LogPolicy
 from composer.store.logs import files
 from composer.store.logs.block import NOTICE, RECORD, STDOUT, Block, decode, encode, recovered
@@ -28,7 +28,7 @@ _AT_ONCE = 256 * 1024  # bytes
 _LEEWAY = 16  # pairs above the policy's number that are kept for followers who lag behind
 
 
-@dataclass(slots=True)
+@mutable
 class LogWriter:
     """The one writer of a log."""
 
