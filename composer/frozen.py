@@ -133,15 +133,19 @@ def _initializer(cls: type, those: tuple[Any, ...]) -> FunctionType:
     )
     factories = {f"make{number}": _maker(it) for number, it in enumerate(those)}
     init = FunctionType(code, {"MISSING": MISSING, **factories}, "__init__")
-    init.__defaults__ = tuple(it.default for it, letter in zip(those, shape, strict=True) if letter in "df")
+    init.__defaults__ = tuple(it.default for it in those if it.init and not _is_required(it))
     return init
 
 
+def _is_required(it: Any) -> bool:
+    return it.default is MISSING and it.default_factory is MISSING
+
+
 def _letter(it: Any) -> str:
-    """What distinguishes shapes: required, with a default, made by a factory; "i" is made as well, in no call."""
+    """What distinguishes shapes: given, or made by a factory where it is not; "i" is made always, and in no call."""
     if not it.init:
         return "i"
-    return "f" if it.default_factory is not MISSING else "r" if it.default is MISSING else "d"
+    return "g" if it.default_factory is MISSING else "f"
 
 
 def _maker(it: Any) -> Callable[[], Any]:
@@ -154,9 +158,8 @@ def _compiled(shape: str) -> CodeType:
     for number, letter in enumerate(shape):
         name = f"field{number}"
         parameter, value = {
-            "r": (name, name),
-            "d": (f"{name}=None", name),
-            "f": (f"{name}=None", f"make{number}() if {name} is MISSING else {name}"),
+            "g": (name, name),
+            "f": (name, f"make{number}() if {name} is MISSING else {name}"),
             "i": ("", f"make{number}()"),
         }[letter]
         parameters += [parameter] if parameter else []

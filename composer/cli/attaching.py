@@ -18,8 +18,8 @@ from composer.cli.terminal import DetachKeys, RawTerminal, window_size
 from composer.control.client import Client, Connection, Disconnected
 from composer.control.messages import Attach, Done
 from composer.errors import PycomposeError
+from composer.linux.identity import start_time
 from composer.linux.pidfd import pidfd_open, pidfd_send_signal
-from composer.linux.process import start_time
 from composer.runtime import exits
 from composer.store import records
 from composer.store.logs.block import STDERR

@@ -23,8 +23,8 @@ from composer.cli.render import human
 from composer.control import volumes
 from composer.errors import Conflict, HostError, NoSuchThing
 from composer.frozen import field, fields, frozen, mutable, replace
+from composer.linux.identity import start_time
 from composer.linux.memory import sealed_memory_file
-from composer.linux.process import start_time
 from composer.planner.observed import State
 from composer.planner.plan import Anonymous
 from composer.runtime import container, exits

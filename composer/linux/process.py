@@ -1,6 +1,7 @@
-"""The calling process before its execve, and the identity of any process.
+"""The calling process before its execve.
 
-Beyond this module: privileges (`prctl`, `capability`, `seccomp`), and descriptors of processes (`pidfd`).
+Beyond this module: which process is which (`identity`), privileges (`prctl`, `capability`, `seccomp`), and descriptors
+of processes (`pidfd`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 
+from composer.linux.identity import stat_field
 from composer.linux.libc import libc, libc_function, system_call
 
 CLOSE_RANGE_UNSHARE = 2
@@ -27,8 +29,7 @@ SIZE_OF_KERNEL_SIGSET_T = 8  # bytes
 DEFAULT_ACTION = bytes(32)  # struct kernel_sigaction: SIG_DFL, no flags, an empty mask
 SIZE_OF_SIGSET_T = 128  # bytes, of the C library; the kernel uses the first eight
 
-START_TIME_FIELD = 22  # of /proc/PID/stat, proc_pid_stat(5), counted from 1
-COMMAND_LINE_FIELDS = (48, 49)  # arg_start, arg_end
+COMMAND_LINE_FIELDS = (48, 49)  # arg_start, arg_end: of /proc/PID/stat, proc_pid_stat(5), counted from 1
 
 _close_range = system_call("close_range", ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
 _personality = libc_function("personality", ctypes.c_ulong)
@@ -68,29 +69,9 @@ def personality(persona: int) -> int:
     return _personality(persona)
 
 
-def start_time(pid: int) -> int:
-    """When process `pid` started, in clock ticks (os.sysconf("SC_CLK_TCK") a second) since boot.
-
-    A pid comes back after it was freed, a pid with its start time does not. Holds for a zombie too. Raises
-    ProcessLookupError where there is no such process.
-    """
-    return _stat_field(pid, START_TIME_FIELD)
-
-
-def _stat_field(pid: int, number: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
-    except FileNotFoundError:
-        raise ProcessLookupError(f"no process {pid}") from None
-    # Field 2 is the name in parentheses, and a name may hold spaces and parentheses of its own.
-    fields_from_third = text[text.rindex(b")") + 2 :].split()
-    return int(fields_from_third[number - 3])
-
-
 def command_line_area() -> tuple[int, int]:
     """Where in its memory this process, and every fork of it, has what /proc/PID/cmdline shows: (address, length)."""
-    start, end = (_stat_field(os.getpid(), number) for number in COMMAND_LINE_FIELDS)
+    start, end = (stat_field(os.getpid(), number) for number in COMMAND_LINE_FIELDS)
     return start, end - start
 
 

@@ -18,7 +18,8 @@ from contextlib import ExitStack
 from composer.errors import HostError, MissingFeature, PycomposeError
 from composer.frozen import frozen
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
-from composer.linux.process import command_line_area, start_time
+from composer.linux.identity import start_time
+from composer.linux.process import command_line_area
 from composer.runtime import (
     births,
     devices,

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.linux.identity import start_time
 from composer.linux.libc import AT_SYMLINK_NOFOLLOW
 from composer.linux.mount import OPEN_TREE_CLONE, open_tree
 from composer.linux.namespaces import (
@@ -31,7 +32,6 @@ from composer.linux.namespaces import (
     setns,
 )
 from composer.linux.pidfd import pidfd_open
-from composer.linux.process import start_time
 from composer.spec.container import Join, Namespaces, Private
 
 FLAGS = {  # fields of spec.Namespaces

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from composer.frozen import frozen
-from composer.linux import inotify
 
 _NS = 1_000_000_000
 _BLOCK = 64 * 1024
@@ -136,6 +135,8 @@ def read(path: str, *, since_ns: int | None = None, until_ns: int | None = None)
 
 def follow(path: str, *, since_ns: int | None = None, until_ns: int | None = None) -> Iterator[Event]:
     """The events that are there and then each as it happens, until the file is removed or `until_ns` has come."""
+    from composer.linux import inotify  # ctypes: not for who only writes or reads
+
     watch = inotify.inotify_init1()
     try:
         inotify.inotify_add_watch(watch, path, mask=inotify.IN_MODIFY | inotify.IN_ATTRIB | inotify.IN_DELETE_SELF)
@@ -185,5 +186,5 @@ def _wait_for_more(descriptor: int, *, watch: int, until_ns: int | None) -> bool
     readable, _, _ = select.select([watch], [], [], timeout)
     if not readable:
         return False
-    inotify.read_events(watch)
+    os.read(watch, _BLOCK)  # what it was is seen in the file
     return True

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from composer.frozen import replace
-from composer.linux.process import start_time
+from composer.linux.identity import start_time
 from composer.planner.observed import HealthStatus, Observed, ObservedContainer, State
 from composer.spec.desired import Desired
 from composer.spec.grant import HostFile

@@ -6,7 +6,6 @@ The supervisor (or a foreground `run`) writes it at each change of state; everyo
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -105,7 +104,7 @@ def put_away(paths: ProjectPaths, container: str) -> None:
     """Have a container's state directory gone in one step: it is in `removed` afterwards. Raises OSError."""
     os.makedirs(paths.removed, mode=0o700, exist_ok=True)
     target = f"{paths.removed}/{container}"
-    shutil.rmtree(target, ignore_errors=True)
+    _delete(target)
     with suppress(FileNotFoundError):  # somebody has tidied up
         os.rename(paths.state(container), target)
 
@@ -123,7 +122,13 @@ def put_away_before(paths: ProjectPaths) -> Iterator[ContainerRecord]:
 
 def clear_away(paths: ProjectPaths) -> None:
     """Delete all that was put away."""
-    shutil.rmtree(paths.removed, ignore_errors=True)
+    _delete(paths.removed)
+
+
+def _delete(path: str) -> None:
+    import shutil  # brings four compressions along: not for who only reads
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def names(paths: ProjectPaths) -> list[str]:

@@ -16,7 +16,7 @@ import anyio.to_thread
 from composer.errors import HostError
 from composer.frozen import frozen
 from composer.linux import pidfd as kernel
-from composer.linux.process import start_time
+from composer.linux.identity import start_time
 from composer.runtime import exits
 from composer.runtime.cgroup import control, freeze, kill, oom
 from composer.runtime.cgroup.container import Cgroup

@@ -13,6 +13,7 @@ import pytest
 
 from composer.linux import prctl
 from composer.linux.clone import clone3
+from composer.linux.identity import start_time
 from composer.linux.keyring import join_session_keyring
 from composer.linux.libc import libc
 from composer.linux.namespaces import (
@@ -27,7 +28,7 @@ from composer.linux.namespaces import (
     unshare,
 )
 from composer.linux.pidfd import pidfd_getfd, pidfd_open, pidfd_send_signal, wait_status
-from composer.linux.process import QUERY_PERSONALITY, UNAME26, close_range, personality, reset_signals, start_time
+from composer.linux.process import QUERY_PERSONALITY, UNAME26, close_range, personality, reset_signals
 from composer.linux.statfs import CGROUP2_SUPER_MAGIC, PROC_SUPER_MAGIC, filesystem_magic, require_magic
 from tests.linux.forked import errno_of, run_in_child
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from composer.linux.identity import start_time
 from composer.linux.namespaces import CLONE_NEWNET, setns, unshare
 from composer.linux.netdevice import set_interface_up
-from composer.linux.process import start_time
 from composer.runtime.attendant import spawn
 from composer.runtime.attendant.client import Attendant
 from composer.runtime.attendant.zone import Place, Resident

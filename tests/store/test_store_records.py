@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.linux.process import start_time
+from composer.linux.identity import start_time
 from composer.planner.observed import HealthStatus, State
 from composer.spec.codec import DecodeError
 from composer.spec.container import ContainerSpec

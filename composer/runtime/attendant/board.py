@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterator
 
 from composer.frozen import frozen
-from composer.linux.process import start_time
+from composer.linux.identity import start_time
 from composer.runtime.attendant.zone import Resident
 from composer.spec import codec
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from composer.linux.process import start_time
+from composer.linux.identity import start_time
 from composer.runtime.network.labels import EndpointLabel
 from composer.spec.network import Attachment
 

@@ -15,9 +15,10 @@ from typing import NoReturn
 
 from composer.frozen import frozen
 from composer.linux import conntrack
+from composer.linux.identity import start_time
 from composer.linux.pidfd import pidfd_open
 from composer.linux.prctl import set_name
-from composer.linux.process import close_range, reset_signals, start_time
+from composer.linux.process import close_range, reset_signals
 from composer.runtime.launcher.loop import Loop
 from composer.runtime.ports import publication, rules
 from composer.runtime.ports.proxy import Proxy

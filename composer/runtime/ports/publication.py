@@ -10,8 +10,8 @@ import select
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.linux.identity import start_time
 from composer.linux.pidfd import pidfd_open
-from composer.linux.process import start_time
 from composer.spec import codec
 from composer.spec.network import PortBinding
 

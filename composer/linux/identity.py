@@ -1,0 +1,29 @@
+"""Which process is which: a pid and when it began.
+
+Reads /proc and needs nothing of the C library: for commands that only look.
+"""
+
+from __future__ import annotations
+
+START_TIME_FIELD = 22  # of /proc/PID/stat, proc_pid_stat(5), counted from 1
+
+
+def start_time(pid: int) -> int:
+    """When process `pid` started, in clock ticks (os.sysconf("SC_CLK_TCK") a second) since boot.
+
+    A pid comes back after it was freed, a pid with its start time does not. Holds for a zombie too. Raises
+    ProcessLookupError where there is no such process.
+    """
+    return stat_field(pid, START_TIME_FIELD)
+
+
+def stat_field(pid: int, number: int) -> int:
+    """A numeric field of /proc/PID/stat, counted from 1. Raises ProcessLookupError."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise ProcessLookupError(f"no process {pid}") from None
+    # Field 2 is the name in parentheses, and a name may hold spaces and parentheses of its own.
+    fields_from_third = text[text.rindex(b")") + 2 :].split()
+    return int(fields_from_third[number - 3])
