@@ -38,6 +38,7 @@ from composer.control.messages import (
     StepStarted,
     Stopped,
 )
+from composer.linux.identity import monotonic_start_ns
 from composer.planner.plan import Plan, Step
 
 _NS = 1_000_000_000
@@ -45,7 +46,8 @@ _NS = 1_000_000_000
 
 def client(call: Invocation, project: str, *, deposits: Deposits = NO_DEPOSITS) -> Client:
     """How this command talks to the project's supervisor. `deposits` go to its launcher first."""
-    return Client(call.paths, project=project, name=f"pycompose {call.command}", deposits=deposits)
+    name, asked_ns = f"pycompose {call.command}", monotonic_start_ns(os.getpid())
+    return Client(call.paths, project=project, name=name, deposits=deposits, asked_ns=asked_ns)
 
 
 def perform(call: Invocation, project: str, operation: Operation, *, deposits: Deposits = NO_DEPOSITS) -> Done:

@@ -69,9 +69,10 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def send(self, operation: Operation, *, client: str) -> None:
-        """Say what is wanted. Raises Disconnected."""
-        self._send(Kind.MESSAGE, codec.dumps(Request(operation, client=client)).encode(errors="surrogateescape"))
+    def send(self, operation: Operation, *, client: str, asked_ns: int = 0) -> None:
+        """Say what is wanted, and since when. Raises Disconnected."""
+        request = Request(operation, client=client, asked_ns=asked_ns)
+        self._send(Kind.MESSAGE, codec.dumps(request).encode(errors="surrogateescape"))
 
     def send_input(self, data: bytes) -> None:
         """Bytes for the attached container. Raises Disconnected."""
@@ -126,15 +127,20 @@ Waiting = Callable[[Connection], None]
 class Client:
     """How commands talk to the supervisor of one project. `name` is what other clients are told about this one.
 
+    `asked_ns` is when the user asked for what it does, by the monotonic clock, where that is known.
+
     `deposits` are handed to the launcher before each operation, not to the supervisor, and never written down.
     """
 
-    def __init__(self, paths: Paths, *, project: str, name: str, deposits: Deposits = NO_DEPOSITS) -> None:
+    def __init__(
+        self, paths: Paths, *, project: str, name: str, deposits: Deposits = NO_DEPOSITS, asked_ns: int = 0
+    ) -> None:
         self._paths = paths
         self._project = project
         self._places = paths.project(project)
         self._deposits = deposits
         self._name = f"{name} (pid {os.getpid()})"
+        self._asked_ns = asked_ns
 
     def request(self, operation: Operation, *, waiting: Waiting | None = None) -> Iterator[Answer]:
         """Answers of an operation, whose supervisor is started where it does not run. Ends after Done.
@@ -168,7 +174,7 @@ class Client:
             from composer.control import depositing  # the launcher's protocol
 
             depositing.deposit(self._places.launcher_socket, self._deposits)
-        connection.send(operation, client=self._name)
+        connection.send(operation, client=self._name, asked_ns=self._asked_ns)
         return connection
 
     def connect_running(self) -> Connection | None:

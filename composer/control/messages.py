@@ -188,6 +188,7 @@ class Request:
     operation: Operation
     client: str = ""
     protocol: int = PROTOCOL
+    asked_ns: int = 0  # when the user did, by the monotonic clock; 0: nobody knows
 
 
 # Answers.

@@ -32,6 +32,7 @@ class Session:
 
     def __init__(self, stream: SocketStream) -> None:
         self.client = ""
+        self.asked_ns = 0  # when the user wanted it, by the monotonic clock; 0: nobody knows
         self._stream = stream
         self._decoder = framing.Decoder()
         self._frames: list[Frame] = []
@@ -140,7 +141,7 @@ class _Service:
     async def _answer(self, session: Session) -> Done | Failed:
         try:
             request = await _read_request(session)
-            session.client = request.client
+            session.client, session.asked_ns = request.client, request.asked_ns
             session.tell(Accepted())
             return await self._handle(session, request.operation)
         except errors.PycomposeError as error:

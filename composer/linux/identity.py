@@ -5,6 +5,9 @@ Reads /proc and needs nothing of the C library: for commands that only look.
 
 from __future__ import annotations
 
+import os
+import time
+
 START_TIME_FIELD = 22  # of /proc/PID/stat, proc_pid_stat(5), counted from 1
 
 
@@ -15,6 +18,15 @@ def start_time(pid: int) -> int:
     ProcessLookupError where there is no such process.
     """
     return stat_field(pid, START_TIME_FIELD)
+
+
+def monotonic_start_ns(pid: int) -> int:
+    """When a process was made, by CLOCK_MONOTONIC, to the tick. Raises ProcessLookupError.
+
+    The kernel counts from the boot and with the time that the machine slept, which CLOCK_MONOTONIC leaves out.
+    """
+    ticks_ns = start_time(pid) * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
+    return time.monotonic_ns() - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks_ns)
 
 
 def stat_field(pid: int, number: int) -> int:

@@ -28,6 +28,10 @@ class Health:
     scheduled_ns: int = 0  # when the last probe on Docker's schedule ended; 0: none yet
     extra: int = 0  # probes ahead of schedule
     took_ns: int = 0  # how long the last probe took
+    probes: int = 0  # all of them
+    first_ns: int = 0  # when the first one began
+    ended_ns: int = 0  # when the last one ended
+    failed_ns: int = 0  # when the last one ended that failed; 0: none has
 
 
 @frozen
@@ -47,9 +51,17 @@ def begin(check: HealthCheck | None) -> Health:
 def record(health: Health, probe: Probe, *, check: HealthCheck) -> Health:
     """The health after a probe."""
     ahead = probe.began_ns < _due_ns(health, check) - SLACK_NS
-    health = replace(health, took_ns=probe.ended_ns - probe.began_ns, extra=health.extra + ahead)
+    health = replace(
+        health,
+        took_ns=probe.ended_ns - probe.began_ns,
+        extra=health.extra + ahead,
+        probes=health.probes + 1,
+        first_ns=health.first_ns if health.probes else probe.began_ns,
+        ended_ns=probe.ended_ns,
+    )
     if probe.exit_code == 0:
         return replace(health, status=HealthStatus.HEALTHY, failing_streak=0, scheduled_ns=probe.ended_ns)
+    health = replace(health, failed_ns=probe.ended_ns)
     if ahead:
         return health
     health = replace(health, scheduled_ns=probe.ended_ns)

@@ -191,6 +191,15 @@ Action = (
 )
 
 
+def named_container(action: Action) -> str:
+    """The container that an action is about, "" where it is about something else, or several."""
+    match action:
+        case PrepareRootfs() | CreateNetwork() | RemoveNetwork() | CreateVolume() | RemoveVolume() | AwaitService():
+            return ""
+        case _:
+            return action.container
+
+
 @frozen
 class Step:
     """One action, its cause, and the numbers of the steps that must have succeeded before."""

@@ -6,6 +6,7 @@
     form.json                           store.form: which pycompose runs it
     desired.json                        spec.desired.Desired, as last handed over
     events.jsonl                        store.events
+    start.jsonl                         store.walks: the last start, step by step
     launcher.sock  supervisor.sock  holder.sock
     launcher.log   supervisor.log       what our own processes have to say
     containers/<name>/                  "state directory" of one container
@@ -56,6 +57,10 @@ class ProjectPaths:
     @property
     def events(self) -> str:
         return f"{self.run}/events.jsonl"
+
+    @property
+    def walk(self) -> str:
+        return f"{self.run}/start.jsonl"
 
     @property
     def supervisor_socket(self) -> str:

@@ -160,6 +160,11 @@ class Keeper:
         return self.record.spec.name
 
     @property
+    def health(self) -> health_machine.Health:
+        """What the probes of its last run have said so far."""
+        return self._health
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether nothing will happen to it unless somebody asks."""
         return self.life.phase is Phase.STOPPED

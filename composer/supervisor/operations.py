@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import assert_never
 
 import anyio
@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from composer import __version__, errors
 from composer.control.messages import (
+    Answer,
     Attach,
     Done,
     Down,
@@ -46,12 +47,14 @@ from composer.planner.reconcile import reconcile
 from composer.planner.teardown import teardown
 from composer.planner.volumes import differences
 from composer.spec.desired import Desired
+from composer.store.events import Event
 from composer.supervisor.adoption import adopt_kept
 from composer.supervisor.attaching import attach, resize
 from composer.supervisor.executor import execute
 from composer.supervisor.keeper import Keeper
 from composer.supervisor.launcher_link import LauncherGone
 from composer.supervisor.project import Project
+from composer.supervisor.recording import Arrival, Recording, recording
 from composer.supervisor.steps import Steps
 
 _NS = 1_000_000_000
@@ -118,7 +121,9 @@ class Operations:
 
     async def _up(self, session: Session, up: Up) -> Done:
         project = self._project
+        arrival = Arrival.of(session, up)
         async with project.turn.to_bring_up(session.client, queued=_queued(session)):
+            arrival = arrival.has_turn()
             observed = await self._observe(up.desired, starting=up.desired)
             plan = reconcile(up.desired, observed, options=up.options)
             project.want(up.desired)
@@ -126,16 +131,19 @@ class Operations:
                 session.tell(Notice(sentence))
             if plan.orphans:
                 session.tell(Notice(_orphans(project.name, plan.orphans)))
-            with self._within(up.wait_timeout_ns):
-                await self._walk(session, plan, timeout_ns=up.timeout_ns)
+            # containers that are made only are no start
+            recorded = self._recording(arrival, plan, observed) if up.options.start else nullcontext()
+            with recorded as record, self._within(up.wait_timeout_ns):
+                await self._walk(session, plan, timeout_ns=up.timeout_ns, record=record)
         return Done()
 
     async def _start(self, session: Session, start: Start) -> Done:
         def planner(desired: Desired, observed: Observed) -> Plan:
             return plans.start_plan(desired, observed, services=start.services, wait=start.wait)
 
+        arrival = Arrival.of(session, start)
         with self._within(start.wait_timeout_ns):
-            return await self._bring_up(session, planner)
+            return await self._bring_up(session, planner, arrival=arrival)
 
     @contextmanager
     def _within(self, limit_ns: int | None) -> Iterator[None]:
@@ -171,31 +179,67 @@ class Operations:
 
         return await self._take_down(session, planner, timeout_ns=stop.timeout_ns)
 
-    async def _bring_up(self, session: Session, planner: Planner, *, timeout_ns: Timeout = None) -> Done:
+    async def _bring_up(
+        self, session: Session, planner: Planner, *, timeout_ns: Timeout = None, arrival: Arrival | None = None
+    ) -> Done:
+        """Plan and walk when it is our turn; what has an `arrival` is written down as the last start."""
         async with self._project.turn.to_bring_up(session.client, queued=_queued(session)):
-            return await self._at_once(session, planner, timeout_ns=timeout_ns, starts=True)
+            arrival = arrival.has_turn() if arrival else None
+            return await self._at_once(session, planner, timeout_ns=timeout_ns, starts=True, arrival=arrival)
 
     async def _take_down(self, session: Session, planner: Planner, *, timeout_ns: Timeout = None) -> Done:
         async with self._project.turn.to_take_down(session.client, queued=_queued(session)):
             return await self._at_once(session, planner, timeout_ns=timeout_ns)
 
     async def _at_once(
-        self, session: Session, planner: Planner, *, timeout_ns: Timeout = None, starts: bool = False
+        self,
+        session: Session,
+        planner: Planner,
+        *,
+        timeout_ns: Timeout = None,
+        starts: bool = False,
+        arrival: Arrival | None = None,
     ) -> Done:
         """Plan and walk, whoever has the turn."""
         desired = self._project.desired or Desired(self._project.name, ())
         observed = await self._observe(None, starting=desired if starts else None)
-        await self._walk(session, planner(desired, observed), timeout_ns=timeout_ns)
+        plan = planner(desired, observed)
+        with self._recording(arrival, plan, observed) if arrival else nullcontext() as record:
+            await self._walk(session, plan, timeout_ns=timeout_ns, record=record)
         return Done()
 
     async def _observe(self, desired: Desired | None, *, starting: Desired | None = None) -> Observed:
         await self._project.wait_launches()
         return await anyio.to_thread.run_sync(self._project.observed, desired, starting)
 
-    async def _walk(self, session: Session, plan: Plan, *, timeout_ns: Timeout) -> None:
+    async def _walk(
+        self, session: Session, plan: Plan, *, timeout_ns: Timeout, record: Recording | None = None
+    ) -> None:
+        def tell(answer: Answer) -> None:
+            if record is not None:
+                record.told(answer)
+            session.tell(answer)
+
+        def happened(event: Event) -> None:
+            if record is not None:
+                record.happened(event)
+            session.tell(Happened(event))
+
         steps = Steps(self._project, tell=session.tell, timeout_ns=timeout_ns)
-        with self._project.bus.listening(lambda event: session.tell(Happened(event))):
-            await execute(plan, steps.perform, tell=session.tell, service_of=self._project.service_of)
+        with self._project.bus.listening(happened):
+            await execute(plan, steps.perform, tell=tell, service_of=self._project.service_of)
+
+    def _recording(self, arrival: Arrival, plan: Plan, observed: Observed) -> AbstractContextManager[Recording]:
+        keepers = self._project.keepers
+        return recording(
+            self._project.paths,
+            arrival,
+            plan=plan,
+            observed=observed,
+            health_of=lambda name: keepers[name].health if name in keepers else None,
+            link=self._project.link,
+            log=self._project.log,
+        )
 
     # ---- one-off containers -------------------------------------------------------------------------------------
 

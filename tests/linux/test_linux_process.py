@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from composer.linux import prctl
 from composer.linux.clone import clone3
-from composer.linux.identity import start_time
+from composer.linux.identity import monotonic_start_ns, start_time
 from composer.linux.keyring import join_session_keyring
 from composer.linux.libc import libc
 from composer.linux.namespaces import (
@@ -323,3 +324,11 @@ def test_the_room_is_small_to_import() -> None:
 def test_the_c_library_is_shared_with_nobody() -> None:
     """Argument types set on one function object must not be another module's."""
     assert libc["mount"] is not libc["mount"]
+
+
+def test_the_start_of_a_process_is_told_by_the_monotonic_clock() -> None:
+    before = time.monotonic_ns()
+    with subprocess.Popen(["/bin/true"]) as child:
+        began = monotonic_start_ns(child.pid)  # until it is reaped it is there
+        tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+        assert before - tick <= began <= time.monotonic_ns()
