@@ -18,6 +18,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "stats": "Display resource usage as it changes",
         "inspect": "Display everything known about containers, as JSON",
         "events": "Display what happens to containers",
+        "analyze": "Show where the time of the last start went, and what would make it faster",
         "ls": "List projects",
         "volumes": "List the volumes of the project",
     },

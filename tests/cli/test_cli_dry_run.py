@@ -16,8 +16,8 @@ services:
 """
 LOOK = frozenset(
     (
-        *("check", "completion", "config", "events", "help", "inspect", "logs", "ls", "port", "ps", "schema", "stats"),
-        *("top", "version", "volumes", "wait"),
+        *("analyze", "check", "completion", "config", "events", "help", "inspect", "logs", "ls", "port", "ps"),
+        *("schema", "stats", "top", "version", "volumes", "wait"),
     )
 )
 HAVE_NONE = {

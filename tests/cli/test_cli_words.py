@@ -182,9 +182,10 @@ def test_bash_completes(words: list[str], expected: list[str]) -> None:
 
 
 HEAVY = ("pydantic", "yaml", "anyio", "structlog", "asyncio")
+READING = ("analyze", "events", "exec", "help", "inspect", "logs", "ls", "ps", "stats", "top", "version")
 
 
-@pytest.mark.parametrize("name", ["ps", "ls", "logs", "top", "stats", "inspect", "events", "version", "exec", "help"])
+@pytest.mark.parametrize("name", READING)
 def test_reading_commands_import_nothing_heavy(name: str) -> None:
     program = (
         f"import sys, composer.cli.main as m; m.load_command({name!r})\n"

@@ -9,6 +9,7 @@ RED = "31"
 GREEN = "32"
 YELLOW = "33"
 BLUE = "34"
+MAGENTA = "35"
 CYAN = "36"
 
 # What docker compose gives its services, without black, white and red, which means trouble
