@@ -7,6 +7,7 @@ measured in turn within the same minutes; seconds stand beside it for those who 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import shutil
@@ -17,11 +18,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import peers, sandbox
+from benchmarks import peers, plot, sandbox, standing
 from benchmarks.measuring import Cost, Costs, cost, in_turn, run
 from benchmarks.peers import Docker, Pycompose, Runtime
+from benchmarks.standing import Figure
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+PLOT = Path(__file__).parents[1] / "docs" / "speed.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ HEAD = (
     "| what | ours, ms | beside | theirs, ms | ours : theirs | spread | goal | reached |\n"
     "|---|---|---|---|---|---|---|---|"
 )
+FIGURES_HEAD = "| what | measured | goal | reached |\n|---|---|---|---|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Bench:
     rounds: int
     counts: tuple[int, ...]  # of services, for the slope
     projects: tuple[int, ...]  # of services, for whole commands
+    standing: int  # services, for what a project costs at rest
 
     @property
     def ours(self) -> Pycompose:
@@ -98,6 +103,28 @@ def one_more_container(bench: Bench) -> Iterator[Row]:
         yield Row(what, slope, f"{program} run --detach", found["theirs"].median, goal, found["theirs"].spread)
 
 
+def growth(bench: Bench) -> Iterator[Figure]:
+    """How time and memory grow with the number of services: y = a + b·n^k is fitted, and k told."""
+    counts = (*bench.counts, 5 * bench.counts[-1]) if bench.counts[-1] == 200 else bench.counts
+    walls, cpus, sizes = [], [], []
+    for count in counts:
+        path = bench.ours.write(count, network=False)
+        found = cost(partial(bench.ours, "-f", path, "up", "-d"))
+        walls.append(found.wall)
+        cpus.append(found.cpu)
+        sizes.append(standing.memory())
+        bench.ours("-f", path, "down")
+    for what, ys in (("time by the clock", walls), ("processor time", cpus), ("memory", sizes)):
+        of = f"{what} of `up -d`" if what != "memory" else "memory of ours"
+        yield Figure(f"{of}, exponent over {counts[0]} to {counts[-1]} services", _exponent(counts, ys), "", 1.1)
+
+
+def _exponent(xs: tuple[int, ...], ys: list[float]) -> float:
+    """k of y = y(first) + b·(x - first)^k, by least squares of logarithms over the others."""
+    points = [(math.log(x - xs[0]), math.log(max(y - ys[0], 1e-9))) for x, y in zip(xs[1:], ys[1:], strict=True)]
+    return _slope(tuple(x for x, _ in points), [y for _, y in points])
+
+
 def _up_and_down(bench: Bench, services: int, *, network: bool) -> Cost:
     path = bench.ours.write(services, network=network)
     found = cost(lambda: bench.ours("-f", path, "up", "-d"))
@@ -112,7 +139,7 @@ def _one(theirs: Runtime) -> Cost:
     return found
 
 
-def _slope(xs: tuple[int, ...], ys: list[float]) -> float:
+def _slope(xs: tuple[float, ...], ys: list[float]) -> float:
     """Least squares."""
     middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
     pairs = list(zip(xs, ys, strict=True))
@@ -226,16 +253,19 @@ def machine() -> str:
     return f"{os.cpu_count()} × {name}; {'; '.join(versions)}."
 
 
-def rows(bench: Bench) -> Iterator[Row | str]:
+def rows(bench: Bench) -> Iterator[Row | Figure | str]:
     yield from one_more_container(bench)
     yield from looking(bench)
+    yield from growth(bench)
     with peers.docker(bench.place, bench.root) as found:
         if isinstance(found, str):
             yield f"Not measured: {found}."
             yield from one_command(bench, None)
+            yield from standing.figures(bench.ours, services=bench.standing, docker=None)
             return
         yield from one_command(bench, found)
         yield from whole_projects(bench, found)
+        yield from standing.figures(bench.ours, services=bench.standing, docker=found)
 
 
 def main() -> None:
@@ -251,25 +281,29 @@ def main() -> None:
             rounds=3 if quick else 7,
             counts=(1, 10, 30) if quick else (1, 10, 50, 100, 200),
             projects=(1, 5) if quick else (1, 5, 20, 50),
+            standing=20 if quick else 100,
         )
-        lines: list[str] = []
-        notes: list[str] = []
-        for found in rows(bench):
-            print(found, flush=True)
-            (lines if isinstance(found, Row) else notes).append(str(found))
-    for worse in _worse(lines):
+        found: list[Row | Figure | str] = []
+        for it in rows(bench):
+            print(it, flush=True)
+            found.append(it)
+    for worse in _worse([str(it) for it in found if isinstance(it, Row)]):
         print(worse)
     if not quick:
-        RESULTS.write_text(_page(lines, notes), encoding="utf-8")
+        RESULTS.write_text(_page(found), encoding="utf-8")
+        PLOT.write_text(plot.drawn([it for it in found if isinstance(it, Row)]), encoding="utf-8")
 
 
-def _page(lines: list[str], notes: list[str]) -> str:
+def _page(found: list[Row | Figure | str]) -> str:
     about = (
         "# Measured side by side\n\n"
         "Written by `make bench`: wall / CPU milliseconds of everything that ran, medians. Compare ratios; the\n"
-        "milliseconds are those of one machine at one time.\n"
+        "milliseconds are those of one machine at one time. What stands in the way of a goal: docs/speed.md.\n"
     )
-    return "\n".join((about, f"{machine()}\n", HEAD, *lines, "", *(f"{note}\n" for note in notes)))
+    rows = [str(it) for it in found if isinstance(it, Row)]
+    figures = [str(it) for it in found if isinstance(it, Figure)]
+    notes = [f"{it}\n" for it in found if isinstance(it, str)]
+    return "\n".join((about, f"{machine()}\n", HEAD, *rows, "", FIGURES_HEAD, *figures, "", *notes))
 
 
 def _worse(lines: list[str]) -> Iterator[str]:

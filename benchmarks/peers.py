@@ -50,9 +50,12 @@ class Pycompose:
     place: Path
     root: Path
 
+    @property
+    def state(self) -> dict[str, str]:
+        return {"PYCOMPOSE_RUN": f"{self.place}/run", "PYCOMPOSE_ROOT": f"{self.place}/state"}
+
     def __call__(self, *words: str) -> str:
-        state = {"PYCOMPOSE_RUN": f"{self.place}/run", "PYCOMPOSE_ROOT": f"{self.place}/state"}
-        return run(str(SCRIPTS / "pycompose"), "--progress", "quiet", *words, **state)
+        return run(str(SCRIPTS / "pycompose"), "--progress", "quiet", *words, **self.state)
 
     def write(self, services: int, *, extra: str = "", network: bool = True) -> str:
         path = self.place / f"ours-{services}.yaml"
