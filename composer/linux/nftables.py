@@ -9,6 +9,8 @@ Beyond this module: what the rules are.
 from __future__ import annotations
 
 import ctypes
+import errno
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,11 +19,13 @@ from composer.errors import MissingFeature
 
 LIBRARY = "libnftables.so.1"
 NFT_CTX_DEFAULT = 0
+NETLINK_NETFILTER = 12
 
 
 def run(commands: str) -> str:
     """Do what `nft -f` would do with these commands; what it would print. Raises OSError, MissingFeature."""
     library = _library()
+    _require_netfilter()
     with _context(library) as context:
         if library.nft_run_cmd_from_buffer(context, commands.encode()) != 0:
             said = library.nft_ctx_get_error_buffer(context) or b""
@@ -31,11 +35,23 @@ def run(commands: str) -> str:
         return (library.nft_ctx_get_output_buffer(context) or b"").decode(errors="replace")
 
 
+def _require_netfilter() -> None:
+    """Asked beforehand: where it cannot have its socket, the library ends the whole process."""
+    try:
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER).close()
+    except OSError as error:
+        if error.errno != errno.EPROTONOSUPPORT:
+            raise
+        raise MissingFeature(
+            "this kernel has no nf_tables", hint="modprobe nf_tables; it is CONFIG_NF_TABLES of the kernel"
+        ) from error
+
+
 @contextmanager
 def _context(library: ctypes.CDLL) -> Iterator[int]:
     context = library.nft_ctx_new(NFT_CTX_DEFAULT)
     if not context:
-        raise MissingFeature("cannot speak to nftables: this kernel has no nf_tables", hint="modprobe nf_tables")
+        raise MemoryError("nft_ctx_new")
     try:
         library.nft_ctx_buffer_error(context)
         library.nft_ctx_buffer_output(context)
@@ -50,7 +66,7 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
         raise MissingFeature(
-            f"cannot speak to nftables: {LIBRARY} is not installed",
+            f"{LIBRARY} is not installed",
             hint="apt install nftables, dnf install nftables, or whatever this system calls it",
         ) from error
     library.nft_ctx_new.restype = ctypes.c_void_p
