@@ -81,6 +81,7 @@ def observed(
         layers or {},
         networks=networks.observed(there, directory=call.paths.networks),
         subnets=there.subnets,
+        obstacles=networks.obstacles(desired.networks, there) if desired and not call.uid else {},  # only root is told
         volumes=volumes.observed(call.paths),
         missing=missing(desired) if desired else {},
         project=project_of(paths),

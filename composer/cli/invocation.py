@@ -9,6 +9,8 @@ from composer.errors import HostError, UsageError
 from composer.frozen import frozen
 from composer.store.paths import Paths, from_environment
 
+CAP_SYS_ADMIN = 21
+
 
 @frozen
 class Console:
@@ -46,6 +48,17 @@ class Invocation:
         """Raises HostError: making namespaces, mounts and cgroups needs root."""
         if self.uid:
             raise HostError(f"cannot {self.command}: only root may", hint=f"sudo pycompose {self.command} ...")
+        if not _effective_capabilities() >> CAP_SYS_ADMIN & 1:
+            raise HostError(
+                f"cannot {self.command}: this root has no CAP_SYS_ADMIN, which namespaces and mounts take",
+                hint="run it outside of an unprivileged container; `pycompose check` tells what else is missing",
+            )
+
+
+def _effective_capabilities() -> int:
+    """As a bit mask. From /proc, which imports nothing."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
 
 
 def invocation(

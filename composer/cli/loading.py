@@ -19,6 +19,7 @@ from composer.errors import InvalidFile
 from composer.frozen import replace
 from composer.loader.origin import Origin, refusal
 from composer.loader.pipeline import load
+from composer.loader.problems import Path
 from composer.loader.request import Loaded
 from composer.model.project import Project
 
@@ -76,14 +77,16 @@ def lowered(call: Invocation, found: Loaded, *, scale: Mapping[str, int] | None 
     check_services(found.project, tuple(scale or ()))
     host = facts_of(call, found)
     options = LoweringOptions(
-        scale=dict(scale or {}), address_pools=address_pools(call), place=partial(_place_of_port, found.origin)
+        scale=dict(scale or {}), address_pools=address_pools(call), place=partial(_place, found.origin)
     )
     with located(found.origin):
         return lower(found.project, host=host, options=options)
 
 
-def _place_of_port(origin: Origin, service: str, index: int) -> str:
-    return str(origin.place(("services", service, "ports", index)))
+def _place(origin: Origin, path: Path) -> str:
+    """ "" for what stands in no file, such as the default network."""
+    place = origin.place(path)
+    return str(place) if place != origin.root.place else ""
 
 
 @contextmanager

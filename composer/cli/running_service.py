@@ -25,7 +25,7 @@ from composer.model.project import Project
 from composer.model.scalars import OutOfRange, Unreadable
 from composer.model.service import Service
 from composer.planner import ports
-from composer.planner.networks import as_wanted, judge
+from composer.planner.networks import as_wanted, judge, said_elsewhere
 from composer.planner.observed import Observed
 from composer.planner.options import UpOptions
 from composer.planner.volumes import named
@@ -78,12 +78,17 @@ def _create_networks(call: Invocation, desired: Desired, spec: ContainerSpec) ->
     if not spec.endpoints:
         return
     there = networks.observe()
-    observed = Observed(networks=networks.observed(there, directory=call.paths.networks), subnets=there.subnets)
+    observed = Observed(
+        networks=networks.observed(there, directory=call.paths.networks),
+        subnets=there.subnets,
+        obstacles=networks.obstacles(desired.networks, there),
+    )
     judgement = judge(desired, observed, specs=(spec,), keep=True)
     for network in desired.networks:
         if network.name in judgement.created:
             made = as_wanted(network, observed.networks)
-            networks.create(made, directory=call.paths.networks, pools=desired.address_pools)
+            avoided = said_elsewhere(network, desired)
+            networks.create(made, directory=call.paths.networks, pools=desired.address_pools, avoided=avoided)
 
 
 def _start_dependencies(call: Invocation, found: Loaded, service: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from composer import errors
 from composer.control import framing
@@ -40,6 +40,7 @@ Deposits = Mapping[str, bytes]  # identity → content of a secret
 NO_DEPOSITS: Deposits = {}
 _BLOCK = 256 * 1024
 _LONGEST_ADDRESS = 107  # bytes of sun_path and its final zero, unix(7)
+_LEAVING = 2.0  # seconds for the processes of a project that was refused
 _ATTEMPTS = 5  # how often a converging operation is sent to a supervisor that keeps dying
 
 
@@ -141,24 +142,33 @@ class Client:
         self._deposits = deposits
         self._name = f"{name} (pid {os.getpid()})"
         self._asked_ns = asked_ns
+        self._is_first = False  # nothing was there of the project before this client
 
     def request(self, operation: Operation, *, waiting: Waiting | None = None) -> Iterator[Answer]:
         """Answers of an operation, whose supervisor is started where it does not run. Ends after Done.
 
         `waiting` is called each time before answers are waited for, and may do other things until some are there.
-        Raises PycomposeError: the operation failed, or the supervisor could not be reached.
+        Raises PycomposeError: the operation failed, or the supervisor could not be reached. A project that was refused
+        before it had a container leaves nothing.
         """
+        refusal: errors.PycomposeError | None = None
         for _ in range(_ATTEMPTS):
             accepted = False
             try:
                 with self.open(operation) as connection:
-                    for answer in connection.answers(waiting=waiting):
-                        accepted = True
-                        yield answer
-                    return
+                    try:
+                        for answer in connection.answers(waiting=waiting):
+                            accepted = True
+                            yield answer
+                        return
+                    except errors.PycomposeError as error:
+                        refusal = error
             except Disconnected:
                 if accepted and not isinstance(operation, CONVERGING):
                     break
+            if refusal is not None:
+                self._leave_nothing()
+                raise refusal
         raise errors.PycomposeError(
             f"cannot tell how this ended: the supervisor of project {self._project} died meanwhile",
             hint=f"its own log says why: {self._places.supervisor_log}",
@@ -187,6 +197,14 @@ class Client:
 
         starting.sweep(self._places)
 
+    def _leave_nothing(self) -> None:
+        """Not if others have begun with the project as well: then it is theirs."""
+        from composer.control import starting
+
+        if self._is_first:
+            with suppress(errors.PycomposeError):
+                starting.sweep(self._places, patience=_LEAVING)
+
     def _connect_to_ours(self) -> Connection | None:
         """Not to a supervisor of an older version. Raises HostError: a newer one that cannot be understood."""
         keeper = form.read(self._places)
@@ -195,6 +213,7 @@ class Client:
     def _start(self) -> Connection:
         from composer.control import starting, takeover
 
+        self._is_first = self._is_first or not os.path.isdir(self._places.run)
         with starting.locked(self._places):
             keeper = form.read(self._places)
             if keeper is not None and keeper.is_older:

@@ -143,16 +143,16 @@ def _last_line(path: str) -> str:
     return lines[-1] if lines else "it has not answered"
 
 
-def sweep(places: ProjectPaths) -> None:
+def sweep(places: ProjectPaths, *, patience: float = _PATIENCE) -> None:
     """Remove a project's volatile directory if it has no container and its processes have left, or are about to.
 
-    Raises HostError.
+    `patience` is how long that may take, in seconds. Raises HostError.
     """
     with locked(places):
         if _has_containers(places):
             return
-        _wait_gone(places)
-        attendant.wait_gone(places.run, patience=_PATIENCE)
+        _wait_gone(places, patience)
+        attendant.wait_gone(places.run, patience=patience)
         if not os.path.exists(places.supervisor_socket):
             shutil.rmtree(places.run, ignore_errors=True)
             _remove_if_empty(places.bundles)
@@ -165,7 +165,7 @@ def _has_containers(places: ProjectPaths) -> bool:
         return False
 
 
-def _wait_gone(places: ProjectPaths) -> None:
+def _wait_gone(places: ProjectPaths, patience: float) -> None:
     """Wait for the end of a launcher that is leaving."""
     try:
         with launcher.connect(places.launcher_socket) as peer:
@@ -175,7 +175,7 @@ def _wait_gone(places: ProjectPaths) -> None:
     except (HostError, ProcessLookupError, ConnectionResetError):
         return  # gone already
     if pidfd >= 0:
-        select.select([pidfd], [], [], _PATIENCE)
+        select.select([pidfd], [], [], patience)
         os.close(pidfd)
 
 

@@ -20,14 +20,13 @@ class Origin:
     files: Files
 
     def place(self, path: Path) -> Place:
-        """Where a value stands."""
-        return place_of(self.root, path)
+        """Where a value stands; of a whole network or volume its name."""
+        whole = isinstance(at(self.root, path), Mapping)
+        return place_of_key(self.root, path) if whole else place_of(self.root, path)
 
     def problem(self, code: str, message: str, *, path: Path, hint: str | None = None) -> Problem:
         """A mistake in the value at `path`; of a whole service its name is shown."""
-        whole = isinstance(at(self.root, path), Mapping)
-        place = place_of_key(self.root, path) if whole else place_of(self.root, path)
-        return Problem(Code(code), message, place, path, hint)
+        return Problem(Code(code), message, self.place(path), path, hint)
 
 
 def told(problems: Iterable[Problem], *, files: Files) -> tuple[Problem, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from composer.lowering import (
     answering,
@@ -22,6 +22,7 @@ from composer.lowering import (
     security,
 )
 from composer.lowering.host import HostFacts
+from composer.lowering.mistake import Place, nowhere
 from composer.lowering.network import Where
 from composer.model.choices import NamespaceKind
 from composer.model.project import Project
@@ -43,16 +44,16 @@ def lower(
     oneoff: bool = False,
     aliases: bool = True,
     more: tuple[Mount, ...] = (),
-    place: Callable[[str, int], str] = lambda _service, _index: "",
+    place: Place = nowhere,
 ) -> ContainerSpec:
     """Container `number` of a service. `containers` are the names of each service's, `networks` those of the project.
     Without `aliases` it does not answer to the names of its service. Raises InvalidFile.
     """
-    joined = network.join(service, networks, aliases=aliases)
+    joined = network.join(service, networks, aliases=aliases, place=place)
     spaces = namespaces.lower(service, containers=containers, network=joined.namespace)
     hostname = _hostname(service, name, spaces, host)
-    mounted = mounts.lower(service, project=project, containers=containers, more=more)
-    granted = grants.lower(service, project=project, host=host)
+    mounted = mounts.lower(service, project=project, containers=containers, more=more, place=place)
+    granted = grants.lower(service, project=project, host=host, place=place)
     return ContainerSpec(
         name=name,
         project=project.name,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from composer.errors import InvalidFile, NoSuchThing, UsageError
 from composer.frozen import field, frozen, replace
 from composer.lowering import container, defaults, names, network, policy, volumes
 from composer.lowering.host import HostFacts
-from composer.lowering.mistake import refused, together
+from composer.lowering.mistake import Place, nowhere, refused, together
 from composer.lowering.network import Where
 from composer.model import hook
 from composer.model.network import Port
@@ -23,11 +23,11 @@ from composer.spec.policy import OnUnhealthy, Policy, RestartPolicy
 
 @frozen
 class LoweringOptions:
-    """What a person said beside the files. `scale`: replicas by service; `place` of a service's port in the files."""
+    """What a person said beside the files. `scale`: replicas by service; `place` in the files of what stands there."""
 
     scale: Mapping[str, int] = field(default_factory=dict)
     address_pools: tuple[AddressPool, ...] = ()
-    place: Callable[[str, int], str] = lambda _service, _index: ""
+    place: Place = nowhere
 
 
 @frozen
@@ -53,7 +53,7 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
     _refuse_unknown(project, options)
     containers = _containers(project, options)
     refusals: list[InvalidFile] = []
-    networks = network.lower(project, refusals)
+    networks = network.lower(project, refusals, place=options.place)
     services: list[spec.Service] = []
     for service in project.services.values():
         try:
@@ -63,7 +63,7 @@ def lower(project: Project, *, host: HostFacts, options: LoweringOptions) -> spe
         except InvalidFile as refusal:
             refusals.append(refusal)
     try:
-        needed = volumes.lower(project)
+        needed = volumes.lower(project, place=options.place)
     except InvalidFile as refusal:
         refusals.append(refusal)
     if refusals:
@@ -141,7 +141,7 @@ def _service(
     host: HostFacts,
     containers: Mapping[str, tuple[str, ...]],
     networks: Mapping[str, Where],
-    place: Callable[[str, int], str],
+    place: Place,
 ) -> spec.Service:
     _refuse_long(service, containers[service.name])
     made = tuple(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from composer.errors import InvalidFile
 from composer.lowering.host import HostFacts
-from composer.lowering.mistake import refused
+from composer.lowering.mistake import Place, nowhere, refused
 from composer.model.project import Project
 from composer.model.service import Service
 from composer.model.volume import SECRETS, Config, FileReference, Secret
@@ -19,16 +19,16 @@ from composer.spec.grant import Content, Deposited, Grant, HostFile, Literal
 MODE = 0o444
 
 
-def lower(service: Service, *, project: Project, host: HostFacts) -> tuple[Grant, ...]:
+def lower(service: Service, *, project: Project, host: HostFacts, place: Place = nowhere) -> tuple[Grant, ...]:
     """Configs, then secrets. Raises InvalidFile for a variable that is not set."""
-    return (*_configs(service, project, host), *_secrets(service, project, host))
+    return (*_configs(service, project, host, place), *_secrets(service, project, host, place))
 
 
-def _configs(service: Service, project: Project, host: HostFacts) -> Iterator[Grant]:
+def _configs(service: Service, project: Project, host: HostFacts, place: Place) -> Iterator[Grant]:
     for said in service.configs:
         name = f"config {said.source}"
         content, identity = _config(project.configs[said.source], name, host, service=service.name)
-        yield _grant(said, name, content, identity, below="/")
+        yield _grant(said, name, content, identity, below="/", place=place(("configs", said.source, "file")))
 
 
 def _config(config: Config, name: str, host: HostFacts, *, service: str) -> tuple[Content, str]:
@@ -41,11 +41,11 @@ def _config(config: Config, name: str, host: HostFacts, *, service: str) -> tupl
     return _file(path(config, host, kind="configs"), host)
 
 
-def _secrets(service: Service, project: Project, host: HostFacts) -> Iterator[Grant]:
+def _secrets(service: Service, project: Project, host: HostFacts, place: Place) -> Iterator[Grant]:
     for said in service.secrets:
         name = f"secret {said.source}"
         content, identity = _secret(project.secrets[said.source], name, host, service=service.name)
-        yield _grant(said, name, content, identity, below=SECRETS)
+        yield _grant(said, name, content, identity, below=SECRETS, place=place(("secrets", said.source, "file")))
 
 
 def _secret(secret: Secret, name: str, host: HostFacts, *, service: str) -> tuple[Content, str]:
@@ -65,7 +65,7 @@ def path(said: Config | Secret, host: HostFacts, *, kind: str) -> str:
     return said.file if said.file is not None else f"{host.root}/{kind}/{said.name}"
 
 
-def _grant(said: FileReference, name: str, content: Content, identity: str, *, below: str) -> Grant:
+def _grant(said: FileReference, name: str, content: Content, identity: str, *, below: str, place: str) -> Grant:
     return Grant(
         name=name,
         target=said.path(below=below),
@@ -74,6 +74,7 @@ def _grant(said: FileReference, name: str, content: Content, identity: str, *, b
         uid=None if said.uid is None else int(said.uid),
         gid=None if said.gid is None else int(said.gid),
         mode=MODE if said.mode is None else said.mode,
+        place=place,
     )
 
 

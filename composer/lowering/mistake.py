@@ -6,12 +6,19 @@ rooms at hand tells it in its place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from composer.errors import InvalidFile
-from composer.frozen import frozen
+from composer.frozen import frozen, mutable
 
 Path: TypeAlias = tuple[str | int, ...]
+Place: TypeAlias = Callable[[Path], str]  # where a path stands, as spec.place has it
+
+
+def nowhere(_: Path) -> str:
+    """The place of what comes from no file."""
+    return ""
 
 
 @frozen
@@ -27,6 +34,16 @@ class Mistake:
     def kind(self) -> str:
         """`service`, `network` or `volume`."""
         return str(self.path[0]).removesuffix("s")
+
+
+@mutable
+class Misfit(Exception):
+    """What is wrong with a network, or with a service's place in it, for whoever knows the key above `path`."""
+
+    code: str
+    message: str
+    path: Path = ()
+    hint: str | None = None
 
 
 def refused(code: str, message: str, *path: str | int, hint: str | None = None) -> InvalidFile:

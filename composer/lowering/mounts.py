@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from composer.frozen import replace
 from composer.lowering import defaults, namespaces, placing, security
-from composer.lowering.mistake import refused
+from composer.lowering.mistake import Place, nowhere, refused
 from composer.model import devices, volume
 from composer.model.choices import NamespaceKind
 from composer.model.project import Project
@@ -21,12 +21,17 @@ Containers = Mapping[str, tuple[str, ...]]  # the names of each service's
 
 
 def lower(
-    service: Service, *, project: Project, containers: Containers, more: Iterable[Mount] = ()
+    service: Service,
+    *,
+    project: Project,
+    containers: Containers,
+    more: Iterable[Mount] = (),
+    place: Place = nowhere,
 ) -> tuple[Mount, ...]:
     """All mounts in order. Those of other services (`volumes_from`) give way to the service's own at the same target,
     and those to `more`, a person's. Raises InvalidFile for another service that has no container."""
-    inherited = _inherited(service, project, containers)
-    said = (*inherited, *_volumes(service, project), *map(_tmpfs, service.tmpfs), *more)
+    inherited = _inherited(service, project, containers, place=place)
+    said = (*inherited, *_volumes(service, project, place), *map(_tmpfs, service.tmpfs), *more)
     own = {mount.target: mount for mount in said}
     return placing.combine(_defaults(service), own.values())
 
@@ -46,7 +51,7 @@ def _defaults(service: Service) -> Iterator[Mount]:
 
 
 def _inherited(
-    service: Service, project: Project, containers: Containers, *, seen: frozenset[str] = frozenset()
+    service: Service, project: Project, containers: Containers, *, place: Place, seen: frozenset[str] = frozenset()
 ) -> Iterator[Bind | VolumeMount]:
     """What is mounted in other containers, theirs first that are named first. Memory (tmpfs) is not shared."""
     for text in service.volumes_from:
@@ -54,8 +59,8 @@ def _inherited(
         other = next(project.services[name] for name, names in containers.items() if owner in names)
         if other.name == service.name or other.name in seen:
             continue  # containers of each other: it is there already
-        theirs = _inherited(other, project, containers, seen=seen | {service.name})
-        for mount in (*theirs, *_volumes(other, project)):
+        theirs = _inherited(other, project, containers, place=place, seen=seen | {service.name})
+        for mount in (*theirs, *_volumes(other, project, place)):
             if isinstance(mount, VolumeMount) and not mount.volume and not mount.owner:
                 mount = replace(mount, owner=owner)
             if isinstance(mount, Bind | VolumeMount):
@@ -75,10 +80,10 @@ def _owner(service: Service, text: str, containers: Containers) -> tuple[str, st
     raise refused("no-container", message, "services", service.name, "volumes_from")
 
 
-def _volumes(service: Service, project: Project) -> Iterator[Mount]:
-    for mount in service.volumes:
+def _volumes(service: Service, project: Project, place: Place) -> Iterator[Mount]:
+    for index, mount in enumerate(service.volumes):
         if mount.type is MountType.BIND and mount.source is not None:
-            yield _bind(mount, mount.source)
+            yield _bind(mount, mount.source, place(("services", service.name, "volumes", index, "source")))
         elif mount.type is MountType.TMPFS:
             yield _tmpfs_volume(mount)
         elif mount.type is MountType.VOLUME:
@@ -97,7 +102,7 @@ def _volume(mount: ServiceVolume, project: Project) -> VolumeMount:
     )
 
 
-def _bind(mount: ServiceVolume, source: str) -> Bind:
+def _bind(mount: ServiceVolume, source: str, place: str) -> Bind:
     options = mount.bind or volume.BindOptions()
     return Bind(
         source=source,
@@ -106,6 +111,7 @@ def _bind(mount: ServiceVolume, source: str) -> Bind:
         propagation=Propagation(options.propagation.value) if options.propagation else Propagation.RPRIVATE,
         recursion=Recursion(options.recursive.value) if options.recursive else Recursion.ENABLED,
         create_source=options.create_host_path,
+        place=place,
     )
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from composer.errors import InvalidFile, UsageError
-from composer.frozen import field, frozen, mutable, replace
-from composer.lowering.mistake import Path, refused
+from composer.frozen import field, frozen, replace
+from composer.lowering import subnets
+from composer.lowering.mistake import Misfit, Path, Place, nowhere, refused
 from composer.model import network as model
 from composer.model.choices import NamespaceKind
 from composer.model.project import Project
 from composer.model.service import Service
 from composer.spec.container import Host, Private
-from composer.spec.network import Driver, Endpoint, Network, Subnet
+from composer.spec.network import Driver, Endpoint, Network
 
 DEFAULT = "default"
 LONGEST_NAME = 100  # characters: it goes into an interface's alias together with the project's
@@ -34,16 +35,18 @@ class Joined:
     namespace: Host | Private = field(default_factory=Private)
 
 
-def lower(project: Project, refusals: list[InvalidFile]) -> dict[str, Where]:
+def lower(project: Project, refusals: list[InvalidFile], *, place: Place = nowhere) -> dict[str, Where]:
     """The networks that services are in, by their keys, without those whose mistakes are added to `refusals`."""
     keys = dict.fromkeys(key for service in project.services.values() for key in keys_of(service))
     found: dict[str, Where] = {}
     for key in keys:
         said = project.networks.get(key) or model.Network(name=f"{project.name}_{key}")
         try:
-            found[key] = _with_reserved(_lower(key, said, project.name), key, project)
-        except _Misfit as it:
+            found[key] = _with_reserved(_lower(key, said, project.name, place), key, project)
+        except Misfit as it:
             refusals.append(refused(it.code, it.message, "networks", key, *it.path, hint=it.hint))
+    made = (where for where in found.values() if isinstance(where, Network))
+    refusals += subnets.overlaps(made, project.networks)
     return found
 
 
@@ -51,8 +54,8 @@ def lower_by_hand(said: model.Network) -> Network:
     """A network that belongs to no project. Raises UsageError."""
     purpose = f"cannot create network {said.name}"
     try:
-        made = _lower("", said, "")
-    except _Misfit as it:
+        made = _lower("", said, "", nowhere)
+    except Misfit as it:
         raise UsageError(f"{purpose}: it {it.message}", hint=it.hint) from None
     if not isinstance(made, Network):
         raise UsageError(
@@ -69,35 +72,27 @@ def keys_of(service: Service) -> tuple[str, ...]:
     return (DEFAULT,) if mode is None or mode.kind is NamespaceKind.BRIDGE else ()
 
 
-@mutable
-class _Misfit(Exception):
-    """What is wrong with a network, or with a service's place in it; `path` begins below its key."""
-
-    code: str
-    message: str
-    path: Path = ()
-    hint: str | None = None
-
-
 # ---- networks ----------------------------------------------------------------------------------------------------
 
 
-def _lower(key: str, said: model.Network, project: str) -> Where:
+def _lower(key: str, said: model.Network, project: str, place: Place) -> Where:
     if said.external:
-        return _BY_DRIVER.get(said.name) or Network(_fit(said.name, project), key=key, external=True)
+        return _BY_DRIVER.get(said.name) or Network(
+            _fit(said.name, project), key=key, external=True, place=place(("networks", key))
+        )
     name = _fit(said.name, project)
     driver = said.driver or "bridge"
     if driver in _BY_DRIVER:
         return _BY_DRIVER[driver]
     if driver not in (*(known.value for known in Driver), "default"):
         message = f"cannot have driver {driver}: known are bridge, host, none, macvlan and ipvlan"
-        raise _Misfit("unknown-choice", message, ("driver",))
-    subnets = tuple(_subnets(said))
-    versions = {ipaddress.ip_network(subnet.subnet).version for subnet in subnets}
+        raise Misfit("unknown-choice", message, ("driver",))
+    found = subnets.lower(key, said, place=place)
+    versions = {ipaddress.ip_network(subnet.subnet).version for subnet in found}
     for family, switch in ((4, said.enable_ipv4), (6, said.enable_ipv6)):
         if family in versions and switch is False:
             message = f"has an IPv{family} subnet and enable_ipv{family}: false"
-            raise _Misfit("conflict", message, (f"enable_ipv{family}",), hint="remove one of them")
+            raise Misfit("conflict", message, (f"enable_ipv{family}",), hint="remove one of them")
     made = Network(
         name=name,
         project=project,
@@ -106,11 +101,12 @@ def _lower(key: str, said: model.Network, project: str) -> Where:
         internal=said.internal,
         ipv4=said.enable_ipv4 is not False,
         ipv6=bool(said.enable_ipv6) or 6 in versions,
-        subnets=subnets,
+        subnets=found,
         labels=tuple(sorted((label, str(value)) for label, value in said.labels.items())),
+        place=place(("networks", key)),
     )
     if not made.ipv4 and not made.ipv6:
-        raise _Misfit("conflict", "has neither IPv4 nor IPv6", ("enable_ipv4",), hint="write enable_ipv6: true")
+        raise Misfit("conflict", "has neither IPv4 nor IPv6", ("enable_ipv4",), hint="write enable_ipv6: true")
     return _with_options(made, said.driver_opts)
 
 
@@ -122,61 +118,8 @@ def _fit(name: str, project: str) -> str:
     long = len(name) > LONGEST_NAME >= len(project)
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name) or long:
         hint = f'a name has letters, digits, "_", "." and "-", at most {LONGEST_NAME} of them'
-        raise _Misfit("bad-name", f'cannot be called "{name}"', ("name",), hint=hint)
+        raise Misfit("bad-name", f'cannot be called "{name}"', ("name",), hint=hint)
     return name
-
-
-def _subnets(said: model.Network) -> Iterator[Subnet]:
-    if said.ipam is None:
-        return
-    if said.ipam.driver not in (None, "default"):
-        message = f"cannot have its addresses from ipam driver {said.ipam.driver}: only default is known"
-        raise _Misfit("unknown-choice", message, ("ipam", "driver"))
-    for number, pool in enumerate(said.ipam.config):
-        place: Path = ("ipam", "config", number)
-        if pool.subnet is None:
-            if pool.ip_range or pool.gateway or pool.aux_addresses:
-                message = "has an ip_range, gateway or aux_addresses without a subnet"
-                raise _Misfit("missing-key", message, place, hint="write subnet: as well")
-            continue
-        net = _net(pool.subnet, (*place, "subnet"))
-        ip_range = _net(pool.ip_range, (*place, "ip_range")) if pool.ip_range else None
-        if ip_range and not (ip_range.version == net.version and ip_range.subnet_of(net)):  # type: ignore[arg-type]  # of one version
-            raise _Misfit("conflict", f"has ip_range {ip_range} outside of its subnet {net}", (*place, "ip_range"))
-        within: dict[Path, str | None] = {("gateway",): pool.gateway}
-        within |= {("aux_addresses", name): address for name, address in pool.aux_addresses.items()}
-        for steps, address in within.items():
-            where = (*place, *steps)
-            if address and _address(address, where) not in net:
-                raise _Misfit("conflict", f"has {steps[-1]} {address} outside of its subnet {net}", where)
-        yield Subnet(
-            str(net),
-            gateway=pool.gateway or "",
-            ip_range=str(ip_range or ""),
-            aux_addresses=tuple(sorted(pool.aux_addresses.items())),
-        )
-
-
-def _net(text: str, path: Path) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        message = f'has {path[-1]} "{text}", which is none: {error}'
-        raise _Misfit("bad-value", message, path, hint=_better(text) or "write one such as 10.1.0.0/24") from None
-
-
-def _better(text: str) -> str | None:
-    try:
-        return f"write {ipaddress.ip_network(text, strict=False)}"
-    except ValueError:
-        return None
-
-
-def _address(text: str, path: Path) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError as error:
-        raise _Misfit("bad-value", f'has the address "{text}", which is none: {error}', path) from None
 
 
 def _with_options(network: Network, options: Mapping[str, object]) -> Network:
@@ -188,12 +131,12 @@ def _with_options(network: Network, options: Mapping[str, object]) -> Network:
                 changed = {key: read(str(value))}
             except ValueError as error:
                 message = f'has driver_opts {name}: "{value}": {error}'
-                raise _Misfit("bad-value", message, ("driver_opts", name)) from None
+                raise Misfit("bad-value", message, ("driver_opts", name)) from None
             network = replace(network, **changed)  # type: ignore[arg-type]  # the table's types are the fields'
     modes = {Driver.MACVLAN: _MACVLAN_MODES, Driver.IPVLAN: _IPVLAN_MODES}.get(network.driver, ())
     if network.mode and network.mode not in modes:
         message = f"cannot have mode {network.mode}: driver {network.driver.value} has {', '.join(modes) or 'none'}"
-        raise _Misfit("unknown-choice", message, ("driver_opts",))
+        raise Misfit("unknown-choice", message, ("driver_opts",))
     return network
 
 
@@ -247,21 +190,21 @@ def _with_reserved(where: Where, key: str, project: Project) -> Where:
 # ---- places in them ----------------------------------------------------------------------------------------------
 
 
-def join(service: Service, networks: Mapping[str, Where], *, aliases: bool = True) -> Joined:
+def join(service: Service, networks: Mapping[str, Where], *, aliases: bool = True, place: Place = nowhere) -> Joined:
     """A service's endpoints, in the order of their interfaces: by priority, then by key. Raises InvalidFile."""
     keys = [key for key in keys_of(service) if key in networks]
     special = [where for key in keys if not isinstance(where := networks[key], Network)]
     try:
         if special and len(keys) > 1:
             message = "cannot be in several networks, one of which has driver host or none"
-            raise _Misfit("conflict", message, ("networks",))
+            raise Misfit("conflict", message, ("networks",))
         if special:
             return Joined(namespace=special[0])
-        endpoints = tuple(_endpoint(service, key, networks[key]) for key in sorted(keys, key=_rank(service)))
+        endpoints = tuple(_endpoint(service, key, networks[key], place) for key in sorted(keys, key=_rank(service)))
         _refuse_twice(endpoints)
         endpoints = endpoints if aliases else tuple(replace(endpoint, aliases=()) for endpoint in endpoints)
         mac = _mac(service.mac_address, ("mac_address",)) if service.mac_address else ""
-    except _Misfit as it:
+    except Misfit as it:
         raise refused(it.code, it.message, "services", service.name, *it.path, hint=it.hint) from None
     if mac and endpoints and not any(endpoint.mac_address for endpoint in endpoints):
         main = min(range(len(endpoints)), key=lambda number: (-endpoints[number].gw_priority, number))
@@ -273,13 +216,13 @@ def _rank(service: Service) -> Callable[[str], tuple[int, str]]:
     return lambda key: (-service.networks[key].priority if key in service.networks else 0, key)
 
 
-def _endpoint(service: Service, key: str, where: Where) -> Endpoint:
+def _endpoint(service: Service, key: str, where: Where, place_of: Place) -> Endpoint:
     assert isinstance(where, Network)
     said = service.networks.get(key) or model.ServiceNetwork()
     place = ("networks", key)
     for family, address in (("ipv4_address", said.ipv4_address), ("ipv6_address", said.ipv6_address)):
         if address and not where.external:
-            _refuse_unfit(address, where, (*place, family))
+            subnets.refuse_unfit(address, where, (*place, family))
     return Endpoint(
         network=where.name,
         aliases=said.aliases,
@@ -290,25 +233,21 @@ def _endpoint(service: Service, key: str, where: Where) -> Endpoint:
         interface_name=_interface_name(said, place),
         gw_priority=said.gw_priority,
         mtu=_endpoint_mtu(said, place),
+        place=_place_of_address(service, key, said, place_of),
     )
 
 
-def _refuse_unfit(address: str, network: Network, path: Path) -> None:
-    version = _address(address, path).version
-    subnets = [subnet.subnet for subnet in network.subnets if ipaddress.ip_network(subnet.subnet).version == version]
-    if not subnets:
-        message = f"cannot have address {address}: network {network.key} does not say which IPv{version} subnet it has"
-        raise _Misfit("missing-key", message, path, hint=f"give networks.{network.key} a subnet, under ipam.config")
-    if not any(_address(address, path) in ipaddress.ip_network(subnet) for subnet in subnets):
-        message = f"cannot have address {address}: network {network.key} has {', '.join(subnets)}"
-        raise _Misfit("conflict", message, path)
+def _place_of_address(service: Service, key: str, said: model.ServiceNetwork, place_of: Place) -> str:
+    """Where a service's addresses in a network are said, or that it is in it."""
+    steps = ("ipv4_address",) if said.ipv4_address else ("ipv6_address",) if said.ipv6_address else ()
+    return place_of(("services", service.name, "networks", key, *steps))
 
 
 def _mac(text: str, path: Path) -> str:
     plain = text.lower().replace("-", ":")
     if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", plain) or int(plain[:2], 16) & 1:
         hint = "write six bytes such as 02:42:ac:11:00:02, the first one even"
-        raise _Misfit("bad-value", f'cannot have mac_address "{text}"', path, hint=hint)
+        raise Misfit("bad-value", f'cannot have mac_address "{text}"', path, hint=hint)
     return plain
 
 
@@ -324,7 +263,7 @@ def _interface_name(said: model.ServiceNetwork, place: Path) -> str:
     except ValueError as error:
         steps = ("interface_name",) if said.interface_name else ("driver_opts", option)
         message = f'cannot have an interface called "{name}": {error}'
-        raise _Misfit("bad-value", message, (*place, *steps)) from None
+        raise Misfit("bad-value", message, (*place, *steps)) from None
 
 
 def _endpoint_mtu(said: model.ServiceNetwork, place: Path) -> int | None:
@@ -334,7 +273,7 @@ def _endpoint_mtu(said: model.ServiceNetwork, place: Path) -> int | None:
         return None if text is None else _mtu(str(text))
     except ValueError as error:
         message = f"cannot have an interface of mtu {text}: {error}"
-        raise _Misfit("bad-value", message, (*place, "driver_opts", option)) from None
+        raise Misfit("bad-value", message, (*place, "driver_opts", option)) from None
 
 
 def _refuse_twice(endpoints: tuple[Endpoint, ...]) -> None:
@@ -343,4 +282,4 @@ def _refuse_twice(endpoints: tuple[Endpoint, ...]) -> None:
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice:
             message = f"cannot have two endpoints of {what.replace('_name', '')} {twice}"
-            raise _Misfit("duplicate-name", message, ("networks",))
+            raise Misfit("duplicate-name", message, ("networks",))

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 
+from composer.lowering.mistake import Place
 from composer.model.network import Port
 from composer.model.service import Service
 from composer.spec.network import PortRange, Protocol, PublishedPort
 
 
-def lower(service: Service, *, place: Callable[[str, int], str]) -> tuple[PublishedPort, ...]:
-    """In the order of the file. `place` of the service's entry of that number."""
-    return tuple(_lower(port, place(service.name, index)) for index, port in enumerate(service.ports))
+def lower(service: Service, *, place: Place) -> tuple[PublishedPort, ...]:
+    """In the order of the file."""
+    return tuple(
+        _lower(port, place(("services", service.name, "ports", index))) for index, port in enumerate(service.ports)
+    )
 
 
 def _lower(port: Port, place: str) -> PublishedPort:

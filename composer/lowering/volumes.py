@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from composer.errors import InvalidFile
-from composer.lowering.mistake import refused, together
+from composer.lowering.mistake import Place, nowhere, refused, together
 from composer.model import volume as model
 from composer.model.project import Project
 from composer.model.volume import MountType
@@ -15,13 +15,14 @@ PROJECT = "com.docker.compose.project"
 KEY = "com.docker.compose.volume"
 
 
-def lower(project: Project) -> tuple[Volume, ...]:
+def lower(project: Project, *, place: Place = nowhere) -> tuple[Volume, ...]:
     """Every volume that a service names, once: two keys may be one volume of the host. Raises InvalidFile."""
     used = dict.fromkeys(key for service in project.services.values() for key in _named(service.volumes))
     refusals = [refusal for key in used for refusal in _misfits(project.volumes[key], key)]
     if refusals:
         raise together(refusals)
-    made = {volume.name: volume for volume in (_volume(project.volumes[key], key, project.name) for key in used)}
+    volumes = (_volume(project.volumes[key], key, project.name, place(("volumes", key))) for key in used)
+    made = {volume.name: volume for volume in volumes}
     return tuple(made[name] for name in sorted(made))
 
 
@@ -45,13 +46,14 @@ def _named(mounts: tuple[model.ServiceVolume, ...]) -> Iterator[str]:
     yield from (mount.source for mount in mounts if mount.type is MountType.VOLUME and mount.source)
 
 
-def _volume(said: model.Volume, key: str, project: str) -> Volume:
+def _volume(said: model.Volume, key: str, project: str, place: str) -> Volume:
     if said.external:
-        return Volume(said.name, external=True)
+        return Volume(said.name, external=True, place=place)
     return Volume(
         said.name,
         options=tuple(sorted(said.driver_opts.items())),
         labels=tuple(sorted(labels(said.labels, project=project, key=key).items())),
+        place=place,
     )
 
 

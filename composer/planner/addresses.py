@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from itertools import chain
 
 from composer.errors import Conflict, UsageError
 from composer.frozen import frozen, replace
 from composer.spec.network import AddressPool, Driver, Endpoint, Network, Subnet
+from composer.spec.place import at
 
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -28,6 +29,7 @@ DEFAULT_POOLS = (  # Docker's, without 172.16.0.0/16, which clouds like to use t
     AddressPool("192.168.0.0/16", 20),
 )
 _IPV6_TRIES = 256
+CHOOSE = "choose another address, or leave it out to have a free one chosen"
 
 
 def read_pools(text: str) -> tuple[AddressPool, ...]:
@@ -51,9 +53,9 @@ def _read_pool(text: str) -> AddressPool:
 # ---- networks ----------------------------------------------------------------------------------------------------
 
 
-def resolve(network: Network, *, taken: Iterable[str], pools: tuple[AddressPool, ...] = ()) -> Network:
-    """The network with all its subnets and gateways. `taken` are subnets in use on the host. Raises Conflict."""
-    occupied = [ipaddress.ip_network(text, strict=False) for text in taken]
+def resolve(network: Network, *, taken: Mapping[str, str], pools: tuple[AddressPool, ...] = ()) -> Network:
+    """The network with all its subnets and gateways. `taken`: subnet → whose it is. Raises Conflict."""
+    occupied = {ipaddress.ip_network(text, strict=False): whose for text, whose in taken.items()}
     subnets = [_said(network, subnet, occupied) for subnet in network.subnets]
     versions = {ipaddress.ip_network(subnet.subnet).version for subnet in subnets}
     if network.ipv4 and 4 not in versions:
@@ -63,16 +65,16 @@ def resolve(network: Network, *, taken: Iterable[str], pools: tuple[AddressPool,
     return replace(network, subnets=tuple(subnets))
 
 
-def _said(network: Network, subnet: Subnet, occupied: list[Net]) -> Subnet:
+def _said(network: Network, subnet: Subnet, occupied: dict[Net, str]) -> Subnet:
     """A subnet of the user's own: checked. Macvlan's is that of the parent's network, and so known to the host."""
     net = ipaddress.ip_network(subnet.subnet)
-    for other in occupied if network.driver is Driver.BRIDGE else ():
+    for other, whose in occupied.items() if network.driver is Driver.BRIDGE else ():
         if _overlap(net, other):
             raise Conflict(
-                f"cannot create network {network.name}: its subnet {net} overlaps {other}, which this host uses",
+                f"cannot create network {network.name}{at(subnet.place)}: its subnet {net} overlaps {other}, {whose}",
                 hint="choose another subnet, or leave it out to have a free one chosen (see `ip route`)",
             )
-    occupied.append(net)
+    occupied[net] = f"the subnet of network {network.name}"
     return _with_gateway(network, subnet)
 
 
@@ -84,22 +86,26 @@ def _with_gateway(network: Network, subnet: Subnet) -> Subnet:
     reserved = _unusable(subnet, net) | {ipaddress.ip_address(text) for text in network.reserved}
     gateway = next((address for address in net.hosts() if address not in reserved), None)
     if gateway is None:
-        raise Conflict(f"cannot create network {network.name}: its subnet {net} has no address left for the gateway")
+        raise Conflict(
+            f"cannot create network {network.name}{at(subnet.place)}: "
+            f"its subnet {net} has no address left for the gateway",
+            hint="give it a larger subnet",
+        )
     return replace(subnet, gateway=str(gateway))
 
 
-def _free_ipv4(network: Network, occupied: list[Net], pools: tuple[AddressPool, ...]) -> Net:
+def _free_ipv4(network: Network, occupied: Collection[Net], pools: tuple[AddressPool, ...]) -> Net:
     for pool in pools:
         for net in ipaddress.ip_network(pool.base).subnets(new_prefix=pool.size):
             if not any(_overlap(net, other) for other in occupied):
                 return net
     raise Conflict(
-        f"cannot create network {network.name}: no subnet is free in any of the address pools",
+        f"cannot create network {network.name}{at(network.place)}: no subnet is free in any of the address pools",
         hint="remove networks that are not needed, or set PYCOMPOSE_ADDRESS_POOLS, e.g. to 10.213.0.0/16:24",
     )
 
 
-def _free_ipv6(network: Network, occupied: list[Net]) -> Net:
+def _free_ipv6(network: Network, occupied: Collection[Net]) -> Net:
     for attempt in range(_IPV6_TRIES):
         digest = hashlib.sha256(f"{network.name}\n{attempt}".encode()).digest()
         net = ipaddress.IPv6Network((b"\xfd" + digest[:7] + bytes(8), 64))
@@ -157,6 +163,18 @@ def _one(
     )
 
 
+def room(network: Network, version: int, *, taken: Collection[str]) -> tuple[int, str]:
+    """How many addresses are free for those that ask for none in particular, and of what. `network` is resolved."""
+    kept = {ipaddress.ip_address(text) for text in (*network.reserved, *taken)}
+    free = 0
+    subnets = of_version(network, version)
+    for subnet in subnets:
+        among = _range(subnet)
+        unusable = kept | _unusable(subnet, ipaddress.ip_network(subnet.subnet))
+        free += among.num_addresses - sum(address in among for address in unusable)
+    return free, ", ".join(map(_range_text, subnets))
+
+
 def require_possible(network: Network, address: str) -> Subnet:
     """The subnet that an address of the user's choice is in. Raises Conflict: none, or it is not a container's."""
     wanted = ipaddress.ip_address(address)
@@ -165,16 +183,21 @@ def require_possible(network: Network, address: str) -> Subnet:
     if subnet is None:
         known = ", ".join(subnet.subnet for subnet in subnets) or f"no IPv{wanted.version} subnet"
         raise Conflict(
-            f"cannot use address {address} in network {network.name}: it is outside of its subnet, it has {known}"
+            f"cannot use address {address} in network {network.name}: it is outside of its subnet, it has {known}",
+            hint=CHOOSE,
         )
     if wanted == ipaddress.ip_address(subnet.gateway or "0.0.0.0"):
-        raise Conflict(f"cannot use address {address} in network {network.name}: it is the gateway's")
+        raise Conflict(f"cannot use address {address} in network {network.name}: it is the gateway's", hint=CHOOSE)
     for name, aux in subnet.aux_addresses:
         if wanted == ipaddress.ip_address(aux):
-            raise Conflict(f"cannot use address {address} in network {network.name}: aux_addresses keeps it for {name}")
+            raise Conflict(
+                f"cannot use address {address} in network {network.name}: aux_addresses keeps it for {name}",
+                hint=CHOOSE,
+            )
     if wanted in _unusable(subnet, ipaddress.ip_network(subnet.subnet)):
         raise Conflict(
-            f"cannot use address {address} in network {network.name}: it is the first or last one of {subnet.subnet}"
+            f"cannot use address {address} in network {network.name}: it is the first or last one of {subnet.subnet}",
+            hint=CHOOSE,
         )
     return subnet
 

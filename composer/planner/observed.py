@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from composer.errors import PycomposeError
 from composer.frozen import field, frozen
 from composer.spec.network import Network, Protocol
 
@@ -92,8 +93,11 @@ class Observed:
     containers: tuple[ObservedContainer, ...] = ()
     layers: dict[str, str] = field(default_factory=dict)  # rootfs archive path → digest it has now, where known
     networks: tuple[ObservedNetwork, ...] = ()
-    subnets: tuple[str, ...] = ()  # in use on the host by others than our networks
+    subnets: dict[str, str] = field(
+        default_factory=dict
+    )  # in use on the host by others than our networks → whose it is
     volumes: tuple[ObservedVolume, ...] = ()  # of the host, by name
+    obstacles: dict[str, PycomposeError] = field(default_factory=dict)  # network that is not there → why it cannot be
     missing: dict[str, str] = field(default_factory=dict)  # path that containers need → what is wrong with it
     project: str = ""  # whose the containers are
     ports: tuple[TakenPort, ...] = ()  # as far as they are asked for

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from composer.errors import Conflict
 from composer.frozen import frozen
 from composer.planner.observed import Observed, TakenPort
+from composer.planner.together import together
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
 from composer.spec.network import Network, PortRange, Protocol, PublishedPort
+from composer.spec.place import at
 
 EVERYWHERE = ("0.0.0.0", "::")
 _TOLD = 3  # reasons of a range
@@ -91,8 +93,7 @@ def judge(
         given.append(_Given(claim, number))
         waits[claim.spec.name] = waits.get(claim.spec.name, frozenset()) | before
     if mistakes:
-        hint = next((mistake.hint for mistake in mistakes if mistake.hint), None)
-        raise Conflict("\n".join(dict.fromkeys(mistake.message for mistake in mistakes)), hint=hint)
+        raise together(mistakes)
     return waits
 
 
@@ -140,9 +141,9 @@ def _holds(taken: TakenPort, claim: Claim) -> bool:
 
 def _rivalry(claim: Claim, other: Claim) -> tuple[str, str | None]:
     if other.spec.service != claim.spec.service:
-        return f"service {other.spec.service}{at(other.port)} is to have it", None
+        return f"service {other.spec.service}{at(other.port.place)} is to have it", None
     if other.spec.name == claim.spec.name:
-        return f"its port {other.port.container}{at(other.port)} is to have it", None
+        return f"its port {other.port.container}{at(other.port.place)} is to have it", None
     return (
         "its containers cannot all have it",
         'publish a range, such as "8080-8089:80", or leave the port of the host out',
@@ -151,7 +152,7 @@ def _rivalry(claim: Claim, other: Claim) -> tuple[str, str | None]:
 
 def refusal(spec: ContainerSpec, port: PublishedPort, why: list[tuple[int, str]]) -> str:
     """What cannot be published, and why: a reason for each number."""
-    return f"cannot publish {_what(port, why)} of service {spec.service}{at(port)}: {_reasons(why)}"
+    return f"cannot publish {_what(port, why)} of service {spec.service}{at(port.place)}: {_reasons(why)}"
 
 
 def _what(port: PublishedPort, why: list[tuple[int, str]]) -> str:
@@ -166,11 +167,6 @@ def _reasons(why: list[tuple[int, str]]) -> str:
         return why[0][1]
     told = "; ".join(f"{number}: {reason}" for number, reason in why[:_TOLD])
     return f"none is free ({told}{'; …' if len(why) > _TOLD else ''})"
-
-
-def at(port: PublishedPort) -> str:
-    """Where the port stands in a file, in brackets."""
-    return f" ({port.place})" if port.place else ""
 
 
 def looked_for(wanted: Iterable[Claim]) -> Iterator[tuple[Protocol, str, PortRange]]:

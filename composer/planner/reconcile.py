@@ -10,13 +10,14 @@ depend on each other has no common step and happens at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
+from composer.errors import PycomposeError
 from composer.frozen import replace
 from composer.planner import dependencies, networks, ports
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft
-from composer.planner.networks import Judgement
+from composer.planner.networks import NOTHING, Judgement
 from composer.planner.observed import HealthStatus, Observed, ObservedContainer
 from composer.planner.options import UpOptions
 from composer.planner.plan import (
@@ -32,22 +33,30 @@ from composer.planner.plan import (
     StopContainer,
     UnpauseContainer,
 )
+from composer.planner.together import noting, together
 from composer.planner.verdicts import ALIVE, Fate, Verdict, Verdicts, existing, judge, orphans
 from composer.planner.volumes import VolumeSteps, refuse_missing
-from composer.spec.desired import Condition, Dependency, Desired
+from composer.spec.desired import Condition, Dependency, Desired, Service
 from composer.spec.rootfs import Archive
 
 
 def reconcile(desired: Desired, observed: Observed, *, options: UpOptions) -> Plan:
-    """The plan of `up`. Raises NoSuchThing for a service that is not there and Conflict for a name that is taken."""
+    """The plan of `up`. Raises NoSuchThing for a service that is not there, Conflict for a name that is taken, and
+    whatever it is for all that the host does not have or that is somebody else's."""
     graph = Graph.of(desired)
     named = dependencies.selected(desired, options.services)
     scope = named if options.no_deps else graph.closure(named)
-    judgement = _judge_networks(desired, observed, scope=scope, options=options)
+    mistakes: list[PycomposeError] = []
+    judgement, waits = NOTHING, dict[str, frozenset[str]]()
+    with noting(mistakes):
+        judgement = _judge_networks(desired, observed, scope=scope, options=options)
     verdicts = judge(desired, observed, graph=graph, scope=scope, options=options, networks=judgement)
-    launched = (it.spec for each in verdicts.values() for it in each if it.new_process)
-    refuse_missing(launched, desired, observed)
-    waits = _judge_ports(desired, observed, verdicts, options=options)
+    with noting(mistakes):
+        refuse_missing((it.spec for each in verdicts.values() for it in each if it.new_process), desired, observed)
+    with noting(mistakes):
+        waits = dict(_judge_ports(desired, observed, verdicts, options=options))
+    if mistakes:
+        raise together(mistakes)
     verdicts = _yielding(verdicts, frozenset(name for names in waits.values() for name in names))
     writer = _Writer(
         desired, observed, graph=graph, verdicts=verdicts, networks=judgement, waits=waits, options=options
@@ -57,7 +66,10 @@ def reconcile(desired: Desired, observed: Observed, *, options: UpOptions) -> Pl
 
 def _judge_networks(desired: Desired, observed: Observed, *, scope: frozenset[str], options: UpOptions) -> Judgement:
     specs = [spec for service in desired.services if service.name in scope for spec in service.containers]
-    going = [there.name for there in orphans(desired, observed)] if options.remove_orphans else []
+    going = [
+        there.name for service in desired.services if service.name in scope for there in _surplus(observed, service)
+    ]
+    going += [there.name for there in orphans(desired, observed)] if options.remove_orphans else []
     keep = options.no_recreate or not options.start
     return networks.judge(desired, observed, specs=specs, keep=keep, removed=going)
 
@@ -70,7 +82,9 @@ def _judge_ports(
         return {}
     starting = [verdict.spec for each in verdicts.values() for verdict in each if verdict.new_process]
     going = {spec.name for spec in starting}
-    going |= {there.name for name, each in verdicts.items() for there in _surplus(observed, name, each)}
+    going |= {
+        there.name for service in desired.services if service.name in verdicts for there in _surplus(observed, service)
+    }
     if options.remove_orphans:
         going |= {there.name for there in orphans(desired, observed)}
     return ports.judge(ports.claims(starting, desired.networks), observed.ports, going=frozenset(going))
@@ -89,10 +103,10 @@ def _yielding(verdicts: Verdicts, names: frozenset[str]) -> Verdicts:
     }
 
 
-def _surplus(observed: Observed, service: str, verdicts: Sequence[Verdict]) -> Iterator[ObservedContainer]:
+def _surplus(observed: Observed, service: Service) -> Iterator[ObservedContainer]:
     """Containers of a service that has become fewer."""
-    wanted = {verdict.spec.number for verdict in verdicts}
-    for there in existing(observed, service):
+    wanted = {spec.number for spec in service.containers}
+    for there in existing(observed, service.name):
         if there.number not in wanted and there.number > max(wanted, default=0):
             yield there
 

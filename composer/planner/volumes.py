@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from composer.errors import FileNotFound, HostError, NoSuchThing
+from composer.errors import FileNotFound, HostError, NoSuchThing, PycomposeError
 from composer.planner.draft import Draft
 from composer.planner.observed import Observed, ObservedVolume
 from composer.planner.plan import CreateVolume, RemoveVolume
+from composer.planner.together import noting, together
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
 from composer.spec.grant import HostFile
 from composer.spec.mounts import Bind, VolumeMount
+from composer.spec.place import at
 from composer.spec.volume import Volume, bound_device
 
 PROJECT_LABEL = "com.docker.compose.project"
@@ -47,37 +49,51 @@ def named(spec: ContainerSpec) -> tuple[str, ...]:
 
 
 def refuse_missing(specs: Iterable[ContainerSpec], desired: Desired, observed: Observed) -> None:
-    """Raises for what containers that are to start need and the host does not have, before anything is done."""
+    """Raises for all that containers which are to start need and the host does not have, before anything is done."""
     volumes = {volume.name: volume for volume in desired.volumes}
     there = {volume.name for volume in observed.volumes}
+    mistakes: list[PycomposeError] = []
     for spec in specs:
-        for name in named(spec):
-            if name in volumes:
-                _refuse_volume(spec, volumes[name], there=there, missing=observed.missing)
+        for volume in (volumes[name] for name in named(spec) if name in volumes):
+            with noting(mistakes):
+                _refuse_volume(spec, volume, there=there, missing=observed.missing)
         for mount in spec.mounts:
             if isinstance(mount, Bind) and mount.source in observed.missing:
-                raise HostError(
-                    f"cannot start service {spec.service}: it binds {mount.source} on {mount.target}, "
-                    f"and {observed.missing[mount.source]}",
-                    hint="make it, or ask for it with create_host_path: true",
-                )
+                mistakes.append(_cannot_bind(spec, mount, observed.missing[mount.source]))
         for grant in spec.grants:
             if isinstance(grant.content, HostFile) and grant.content.path in observed.missing:
-                raise FileNotFound(
-                    f"cannot start service {spec.service}: it has the {grant.name}, "
-                    f"and {observed.missing[grant.content.path]}"
+                mistakes.append(
+                    FileNotFound(
+                        f"cannot start service {spec.service}: it has the {grant.name}{at(grant.place)}, "
+                        f"and {observed.missing[grant.content.path]}",
+                        hint="make that file, or name another one",
+                    )
                 )
+    if mistakes:
+        raise together(mistakes)
+
+
+def _cannot_bind(spec: ContainerSpec, bind: Bind, why: str) -> HostError:
+    hint = "name another one" if bind.create_source else "make it, or ask for it with create_host_path: true"
+    return HostError(
+        f"cannot start service {spec.service}: it binds {bind.source} on {bind.target}{at(bind.place)}, and {why}",
+        hint=hint,
+    )
 
 
 def _refuse_volume(spec: ContainerSpec, volume: Volume, *, there: set[str], missing: Mapping[str, str]) -> None:
+    purpose = f"cannot start service {spec.service}"
     if volume.external and volume.name not in there:
         raise NoSuchThing(
-            f"cannot start service {spec.service}: the external volume {volume.name} does not exist",
+            f"{purpose}: the external volume {volume.name}{at(volume.place)} does not exist",
             hint=f"pycompose volume create {volume.name}",
         )
     device = bound_device(volume.options)
     if device in missing:
-        raise HostError(f"cannot start service {spec.service}: volume {volume.name} shows {device}, {missing[device]}")
+        raise HostError(
+            f"{purpose}: volume {volume.name}{at(volume.place)} shows {device}, and {missing[device]}",
+            hint="make it, or name another device",
+        )
 
 
 def differences(desired: Desired, observed: Observed) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ import hashlib
 from composer.frozen import replace
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
-from composer.spec.network import Network
+from composer.spec.mounts import Bind
+from composer.spec.network import Network, without_places
 from composer.spec.policy import Policy
 
 _VERSION = 1  # part of every fingerprint: a change of meaning here recreates containers, on purpose
@@ -16,12 +17,19 @@ _VERSION = 1  # part of every fingerprint: a change of meaning here recreates co
 def fingerprint(spec: ContainerSpec, policy: Policy) -> str:
     """SHA-256, in hexadecimal, of all that makes it necessary to recreate the container when it changes."""
     files = tuple(file if file.identity is None else replace(file, content="") for file in spec.files)
-    ports = tuple(replace(port, place="") for port in spec.ports)
-    text = f"{_VERSION}\n{codec.dumps(replace(spec, files=files, ports=ports))}\n{codec.dumps(policy)}"
+    made = replace(
+        spec,
+        files=files,
+        mounts=tuple(replace(mount, place="") if isinstance(mount, Bind) else mount for mount in spec.mounts),
+        grants=tuple(replace(grant, place="") for grant in spec.grants),
+        endpoints=tuple(replace(endpoint, place="") for endpoint in spec.endpoints),
+        ports=tuple(replace(port, place="") for port in spec.ports),
+    )
+    text = f"{_VERSION}\n{codec.dumps(made)}\n{codec.dumps(policy)}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def network_fingerprint(network: Network) -> str:
     """The same for a network, short enough for a label in the kernel. Which addresses are kept free may change."""
-    text = f"{_VERSION}\n{codec.dumps(replace(network, reserved=(), external=False))}"
+    text = f"{_VERSION}\n{codec.dumps(replace(without_places(network), reserved=(), external=False))}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]

@@ -38,3 +38,4 @@ class Grant:
     uid: int | None = None  # None: the user the container runs as
     gid: int | None = None
     mode: int = 0o444
+    place: str = ""  # spec.place

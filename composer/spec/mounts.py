@@ -37,6 +37,7 @@ class Bind:
     propagation: Propagation = Propagation.RPRIVATE
     recursion: Recursion = Recursion.ENABLED
     create_source: bool = False  # a missing source becomes an empty directory
+    place: str = ""  # spec.place
 
 
 @frozen

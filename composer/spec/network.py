@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 
 
 class Driver(Enum):
@@ -43,6 +43,7 @@ class Subnet:
     gateway: str = ""
     ip_range: str = ""  # where containers' addresses are allocated from; "" is the whole subnet
     aux_addresses: tuple[tuple[str, str], ...] = ()  # name → address that no container gets
+    place: str = ""  # spec.place
 
 
 @frozen
@@ -67,6 +68,12 @@ class Network:
     host_ip: str = ""  # where ports are published that name no address
     reserved: tuple[str, ...] = ()  # addresses that containers of the project have asked for: allocated to nobody else
     labels: tuple[tuple[str, str], ...] = ()
+    place: str = ""  # spec.place
+
+
+def without_places(network: Network) -> Network:
+    """What a network is, wherever somebody said so."""
+    return replace(network, subnets=tuple(replace(subnet, place="") for subnet in network.subnets), place="")
 
 
 @frozen
@@ -82,6 +89,7 @@ class Endpoint:
     interface_name: str = ""  # "": eth0, eth1, … in the order of the endpoints
     gw_priority: int = 0  # the default route goes through the highest
     mtu: int | None = None  # None is the network's
+    place: str = ""  # spec.place: of the address that was asked for
 
 
 @frozen
@@ -120,7 +128,7 @@ class PublishedPort:
     host_ip: str = ""  # "" is every address, or what the network says
     name: str = ""
     app_protocol: str = ""  # what is spoken there: "http"
-    place: str = ""  # compose.yaml:12:9, for messages: no part of what the container is
+    place: str = ""  # spec.place
 
 
 @frozen

@@ -16,6 +16,7 @@ class Volume:
     external: bool = False  # made by somebody else; it must be there
     options: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    place: str = ""  # spec.place
 
 
 def bound_device(options: tuple[tuple[str, str], ...]) -> str:

@@ -35,12 +35,29 @@ def observe(paths: ProjectPaths, *, layers: Mapping[str, str] | None = None) -> 
 def missing(desired: Desired) -> dict[str, str]:
     """Paths of the host that containers need and that are not as they must be, each with what is wrong."""
     wrong = {}
+    for path in _made(desired):
+        if why := _unmakable(path):
+            wrong[path] = why
     for path, must_be_file in _needed(desired):
         if not os.path.lexists(path):
             wrong[path] = f"{path} does not exist"
         elif must_be_file and not os.path.isfile(path):
             wrong[path] = f"{path} is not a regular file"
     return wrong
+
+
+def _made(desired: Desired) -> Iterator[str]:
+    """Directories that are made where they are missing."""
+    for spec in (spec for service in desired.services for spec in service.containers):
+        yield from (it.source for it in spec.mounts if isinstance(it, Bind) and it.create_source)
+
+
+def _unmakable(path: str) -> str:
+    """Why no directory could be made at a path, "" where one could, or where something is."""
+    above = path
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    return "" if above == path or os.path.isdir(above) else f"{above} is not a directory"
 
 
 def _needed(desired: Desired) -> Iterator[tuple[str, bool]]:

@@ -7,13 +7,23 @@ from functools import partial
 import anyio.to_thread
 
 from composer import errors
-from composer.planner.networks import as_wanted
+from composer.frozen import frozen
+from composer.planner.networks import as_wanted, said_elsewhere
 from composer.planner.observed import ObservedNetwork
 from composer.runtime.network import networks
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired
 from composer.spec.network import Network
 from composer.store.paths import Paths
+
+
+@frozen
+class HostNetworks:
+    """What the planner wants to know of the host's networks: the fields of Observed."""
+
+    networks: tuple[ObservedNetwork, ...]
+    subnets: dict[str, str]
+    obstacles: dict[str, errors.PycomposeError]
 
 
 class Networks:
@@ -28,10 +38,14 @@ class Networks:
         """What was asked for."""
         self._desired = desired
 
-    def observe(self) -> tuple[tuple[ObservedNetwork, ...], tuple[str, ...]]:
-        """(networks of the host, subnets that others use). Blocks. Raises HostError."""
+    def observe(self, starting: Desired | None) -> HostNetworks:
+        """The networks of the host, and why some of those that `starting` needs cannot be. Blocks. Raises HostError."""
         there = networks.observe()
-        return networks.observed(there, directory=self._directory), there.subnets
+        return HostNetworks(
+            networks.observed(there, directory=self._directory),
+            there.subnets,
+            networks.obstacles(starting.networks, there) if starting is not None else {},
+        )
 
     async def create(self, name: str) -> None:
         """Make a network that was asked for. Raises PycomposeError."""
@@ -41,8 +55,13 @@ class Networks:
         wanted = next((network for network in self._desired.networks if network.name == name), None)
         if wanted is None:
             raise errors.NoSuchThing(f"cannot create network {name}: nothing says how")
-        network = as_wanted(wanted, self.observe()[0]) if wanted.external else wanted
-        networks.create(network, directory=self._directory, pools=self._desired.address_pools)
+        network = as_wanted(wanted, self.observe(None).networks) if wanted.external else wanted
+        networks.create(
+            network,
+            directory=self._directory,
+            pools=self._desired.address_pools,
+            avoided=said_elsewhere(network, self._desired),
+        )
 
     async def remove(self, name: str) -> str:
         """Remove a network of the project; a note where others still use it. Raises PycomposeError."""

@@ -114,15 +114,16 @@ class Project:
     def observed(self, desired: Desired | None, starting: Desired | None = None) -> Observed:
         """A snapshot for the planner. Blocks for as long as archives that are new take to hash.
 
-        `starting` is what containers may be started of: whether their ports are to be had is looked at.
+        `starting` is what containers may be started of: whether they can have their networks and ports is looked at.
         """
         containers = tuple(observed_container(keeper.record) for keeper in self.keepers.values())
-        networks, subnets = self.networks.observe()
+        there = self.networks.observe(starting)
         return Observed(
             containers,
             layers=_digests(desired, root=self._root) if desired else {},
-            networks=networks,
-            subnets=subnets,
+            networks=there.networks,
+            subnets=there.subnets,
+            obstacles=there.obstacles,
             volumes=volume_store.observed(self._all_paths),
             missing=missing(desired) if desired else {},
             project=self.name,

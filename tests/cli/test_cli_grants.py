@@ -145,7 +145,7 @@ def test_run_has_them_as_well(granted: Pycompose) -> None:
 def test_what_is_missing_is_told_before_anything_starts(granted: Pycompose, write: Write) -> None:
     (granted.directory / "plain.txt").unlink()
     refused = granted("up", "-d", check=False)
-    assert "cannot start service web: it has the secret plain, and" in refused.stderr
+    assert "cannot start service web: it has the secret plain (compose.yaml:17:17), and" in refused.stderr
     assert "plain.txt" in refused.stderr
     del granted.environment["TOKEN"]
     refused = granted("up", "-d", check=False)

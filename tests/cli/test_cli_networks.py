@@ -92,7 +92,9 @@ def test_an_external_network_that_is_missing_is_told_before_anything_starts(
 ) -> None:
     refused = pycompose("-p", "one", "up", "-d", check=False)
     assert refused.returncode == 1
-    assert "cannot use network shared: it is external, and there is none of that name" in refused.stderr
+    assert (
+        "cannot use network shared (compose.yaml:9:3): it is external, and there is none of that name" in refused.stderr
+    )
     assert "pycompose network create shared" in refused.stderr
     assert names(pycompose) == []
 

@@ -135,7 +135,7 @@ volumes:
 def test_an_external_volume_must_be_there_and_is_nobodys_to_remove(pycompose: Pycompose, write: Write) -> None:
     write(EXTERNAL)
     refused = pycompose("up", "-d", check=False)
-    assert "cannot start service web: the external volume common does not exist" in refused.stderr
+    assert "cannot start service web: the external volume common (compose.yaml:10:3) does not exist" in refused.stderr
     assert "pycompose volume create common" in refused.stderr
     assert pycompose("ps", "-aq").stdout == ""
     refused = pycompose("run", "--rm", "-T", "web", "true", check=False)
@@ -261,7 +261,7 @@ def test_a_bind_option_shows_a_directory_of_the_host(pycompose: Pycompose, write
     text = SCRATCH.replace("type: tmpfs, device: tmpfs", f"type: none, device: {there}")
     write(text.replace("size=1m,uid=1000,noexec", "bind"))
     refused = pycompose("up", "-d", check=False)
-    assert f"volume shop_scratch shows {there}" in refused.stderr
+    assert f"volume shop_scratch (compose.yaml:10:3) shows {there}" in refused.stderr
     assert pycompose("ps", "-aq").stdout == ""
     there.mkdir()
     pycompose("up", "-d")

@@ -69,9 +69,9 @@ def test_nothing_is_published_without_a_network_of_one_s_own(tmp_path: Path, mod
 
 def test_a_port_knows_its_place(tmp_path: Path) -> None:
     project = loaded(tmp_path, "ports: [80, '8080-8081:80-81']")
-    options = LoweringOptions(place=lambda service, index: f"{service}[{index}]")
+    options = LoweringOptions(place=lambda path: ".".join(map(str, path)))
     ports = lower(project, host=HOST, options=options).services[0].containers[0].ports
-    assert [port.place for port in ports] == ["web[0]", "web[1]", "web[2]"]
+    assert [port.place for port in ports] == [f"services.web.ports.{index}" for index in range(3)]
 
 
 def test_a_oneoff_publishes_what_it_is_told_to_alone(tmp_path: Path) -> None:

@@ -17,26 +17,26 @@ SAID = Network("back", subnets=(Subnet("10.9.0.0/29", gateway="10.9.0.1", aux_ad
 
 
 def test_the_first_subnet_that_overlaps_nothing() -> None:
-    made = resolve(Network("n"), taken=["10.213.0.128/25", "10.213.1.0/24", "fd00::/8"], pools=POOLS)
+    made = resolve(Network("n"), taken=dict.fromkeys(("10.213.0.128/25", "10.213.1.0/24", "fd00::/8"), ""), pools=POOLS)
     assert made.subnets == (Subnet("10.213.2.0/24", gateway="10.213.2.1"),)
 
 
 def test_pools_end() -> None:
     with pytest.raises(Conflict, match="no subnet is free in any of the address pools"):
-        resolve(Network("n"), taken=["10.213.0.0/22"], pools=POOLS)
+        resolve(Network("n"), taken={"10.213.0.0/22": ""}, pools=POOLS)
 
 
 def test_ipv6_without_a_subnet_gets_a_unique_local_one() -> None:
-    made = resolve(Network("n", ipv6=True), taken=[], pools=POOLS)
+    made = resolve(Network("n", ipv6=True), taken={}, pools=POOLS)
     six = ipaddress.IPv6Network(made.subnets[1].subnet)
     assert six.subnet_of(ipaddress.IPv6Network("fd00::/8"))
     assert six.prefixlen == 64
-    assert resolve(Network("n", ipv6=True), taken=[str(six)], pools=POOLS).subnets[1].subnet != str(six)
+    assert resolve(Network("n", ipv6=True), taken={str(six): ""}, pools=POOLS).subnets[1].subnet != str(six)
 
 
 def test_an_overlap_is_refused() -> None:
     with pytest.raises(Conflict, match=r"its subnet 10.9.0.0/29 overlaps 10.9.0.0/16"):
-        resolve(SAID, taken=["10.9.0.0/16"])
+        resolve(SAID, taken={"10.9.0.0/16": "eth0's"})
 
 
 def address(network: Network, endpoint: Endpoint | None = None, *taken: str, preferred: tuple[str, ...] = ()) -> str:
@@ -84,7 +84,7 @@ def test_an_address_that_cannot_be(wanted: str, words: str) -> None:
 
 @given(st.sets(st.integers(0, 255), max_size=250))
 def test_nobody_gets_what_is_taken(taken: set[int]) -> None:
-    network = resolve(Network("n"), taken=[], pools=POOLS)
+    network = resolve(Network("n"), taken={}, pools=POOLS)
     others = {f"10.213.0.{last}" for last in taken}
     try:
         got = address(network, None, *others)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from composer.errors import Conflict, NoSuchThing
@@ -12,8 +14,9 @@ from composer.planner.teardown import teardown
 from composer.spec.container import ContainerSpec
 from composer.spec.desired import Desired, Service
 from composer.spec.fingerprint import fingerprint, network_fingerprint
-from composer.spec.network import Endpoint, Network, Subnet
-from composer.spec.policy import Policy
+from composer.spec.mounts import Bind
+from composer.spec.network import AddressPool, Endpoint, Network, Subnet
+from composer.spec.policy import Policy, RestartCondition, RestartPolicy
 from composer.spec.process import Process
 from composer.spec.rootfs import HostRoot
 
@@ -93,7 +96,7 @@ def test_another_projects_network_is_not_taken_over() -> None:
 
 def test_a_subnet_of_the_host_is_not_taken() -> None:
     with pytest.raises(Conflict, match=r"its subnet 10.9.0.0/24 overlaps 10.0.0.0/8"):
-        up(desired(), Observed(subnets=("10.0.0.0/8",)))
+        up(desired(), Observed(subnets={"10.0.0.0/8": "that of interface eth0"}))
 
 
 def test_addresses_that_cannot_be_are_all_told() -> None:
@@ -104,6 +107,52 @@ def test_addresses_that_cannot_be_are_all_told() -> None:
         "cannot start container shop-web-2: cannot use address 10.9.0.5 in network shop_back: "
         "container shop-web-1 is to have it",
         "cannot start container shop-web-3: cannot use address 10.9.0.1 in network shop_back: it is the gateway's",
+    ]
+
+
+NARROW = Network("shop_back", "shop", "back", subnets=(Subnet("10.9.0.0/29", gateway="10.9.0.1"),))
+
+
+def test_containers_of_a_full_network_are_the_ones_that_fill_it() -> None:
+    five = tuple(web(number=number) for number in range(1, 6))
+    holders = (Holder(f"10.9.0.{number + 1}", "shop", f"shop-web-{number}") for number in range(1, 6))
+    full = there(NARROW, *holders)
+    changed = Policy(restart=RestartPolicy(RestartCondition.ALWAYS))
+    wanted = Desired("shop", (Service("web", five, changed),), networks=(NARROW,))
+    observed = Observed(tuple(map(running, five)), networks=(full,), project="shop")
+    assert up(wanted, observed).count("recreate") == 0
+    assert up(wanted, observed).count("start container") == 5, "each gets its own back"
+    with pytest.raises(Conflict, match=r"cannot start 6 containers in network shop_back: 5 of its addresses"):
+        up(desired(*five, web(number=6), network=NARROW), observed)
+
+
+def test_who_becomes_fewer_makes_room() -> None:
+    five = tuple(web(number=number) for number in range(1, 6))
+    full = there(NARROW, *(Holder(f"10.9.0.{number + 1}", "shop", f"shop-web-{number}") for number in range(1, 6)))
+    observed = Observed(tuple(map(running, five)), networks=(full,), project="shop")
+    db = (replace(web(number=number), name=f"shop-db-{number}", service="db") for number in range(1, 5))
+    wanted = Desired("shop", (Service("web", five[:1]), Service("db", tuple(db))), networks=(NARROW,))
+    assert up(wanted, observed).count("start container shop-db") == 4
+
+
+def test_subnets_that_must_be_are_left_alone_by_those_that_may_be_any() -> None:
+    specs = (replace(web(), endpoints=(Endpoint("any"), Endpoint("shop_back"))),)
+    made = (Network("any", "shop"), replace(BACK, subnets=(Subnet("10.8.0.0/25"),)))
+    one, two = AddressPool("10.8.0.0/24", 25), AddressPool("10.8.0.0/25", 25)
+    wanted = replace(desired(*specs), networks=made, address_pools=(one,))
+    assert "create network any" in up(wanted, Observed())
+    with pytest.raises(Conflict, match="cannot create network any: no subnet is free in any of the address pools"):
+        up(replace(wanted, address_pools=(two,)), Observed())
+
+
+def test_all_that_stands_in_the_way_is_told_at_once() -> None:
+    external = Network("shop_back", external=True)
+    spec = replace(web(), mounts=(Bind("/gone", "/data"),))
+    with pytest.raises(Conflict) as failure:
+        up(desired(spec, network=external), Observed(missing={"/gone": "/gone does not exist"}))
+    assert failure.value.message.splitlines() == [
+        "cannot use network shop_back: it is external, and there is none of that name",
+        "cannot start service web: it binds /gone on /data, and /gone does not exist",
     ]
 
 

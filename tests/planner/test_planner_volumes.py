@@ -73,7 +73,11 @@ def test_an_external_volume_that_is_missing_is_refused() -> None:
     ("made", "error", "says"),
     [
         (with_mounts(service("web"), Bind("/gone", "/data")), HostError, "it binds /gone on /data, and it is missing"),
-        (with_mounts(service("web"), VolumeMount("/x", "shown")), HostError, "volume shown shows /gone, it is missing"),
+        (
+            with_mounts(service("web"), VolumeMount("/x", "shown")),
+            HostError,
+            "volume shown shows /gone, and it is missing",
+        ),
         (
             replace(
                 service("web"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import hypothesis
 import pytest
@@ -13,7 +14,8 @@ from composer.spec import codec
 from composer.spec.cgroup import DeviceRule, Resources
 from composer.spec.container import ContainerSpec, Host, Join, Namespaces, Private, SeccompProfile
 from composer.spec.desired import Condition, Dependency, Desired, Service
-from composer.spec.fingerprint import fingerprint
+from composer.spec.fingerprint import fingerprint, network_fingerprint
+from composer.spec.grant import Grant, HostFile
 from composer.spec.mounts import Bind, File, Filesystem, Propagation, Tmpfs
 from composer.spec.network import (
     AddressPool,
@@ -139,3 +141,17 @@ def test_fingerprints_tell_containers_apart() -> None:
     assert fingerprint(PLAIN, Policy()) == fingerprint(codec.loads(ContainerSpec, codec.dumps(PLAIN)), Policy())
     assert fingerprint(PLAIN, Policy()) != fingerprint(RICH, Policy())
     assert fingerprint(PLAIN, Policy()) != fingerprint(PLAIN, Policy(restart=RestartPolicy(RestartCondition.ALWAYS)))
+
+
+def test_where_something_was_asked_for_is_no_part_of_it() -> None:
+    def made(place: str) -> ContainerSpec:
+        return replace(
+            PLAIN,
+            mounts=(Bind("/a", "/b", place=place),),
+            grants=(Grant("secret a", "/a", HostFile("/a"), place=place),),
+            endpoints=(Endpoint("lan", place=place),),
+        )
+
+    assert fingerprint(made("a.yaml:1:1"), Policy()) == fingerprint(made("b.yaml:2:2"), Policy())
+    lan = Network("lan", subnets=(Subnet("10.1.0.0/24", place="other.yaml:1:1"),), place="other.yaml:1:1")
+    assert network_fingerprint(lan) == network_fingerprint(Network("lan", subnets=(Subnet("10.1.0.0/24"),)))

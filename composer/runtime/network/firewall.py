@@ -18,9 +18,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from composer.errors import HostError
+from composer.errors import HostError, MissingFeature
 from composer.linux import nftables
 from composer.spec.network import Network
+from composer.spec.place import at
 
 KERNEL_OPTIONS = (
     "CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_CT, CONFIG_NFT_NAT, CONFIG_NFT_MASQ, CONFIG_NFT_FIB_INET"
@@ -30,6 +31,11 @@ KERNEL_OPTIONS = (
 def table(project: str) -> str:
     """The name of a project's table, of family inet; networks that nobody owns have one together."""
     return f"pycompose_{project}" if project else "pycompose"
+
+
+def require(network: Network) -> None:
+    """Raises HostError, MissingFeature where no rules can be made for a network."""
+    run("list tables inet", f"cannot isolate network {network.name}{at(network.place)}")
 
 
 def add(network: Network, *, link: str) -> None:
@@ -104,6 +110,8 @@ def run(commands: str, purpose: str) -> str:
     """One transaction, or one question. Raises HostError that begins with `purpose`."""
     try:
         return nftables.run(commands)
+    except MissingFeature as error:
+        raise MissingFeature(f"{purpose}: {error.message}", hint=error.hint) from error
     except OSError as error:
         said = error.strerror or ""
         raise HostError(f"{purpose}: {said}", hint=_hint(said)) from error

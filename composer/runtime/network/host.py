@@ -40,15 +40,20 @@ class FoundNetwork:
 
 @frozen
 class HostNetwork:
-    """A snapshot. `subnets` are those in use on the host by others than our networks."""
+    """A snapshot. `subnets` are those in use on the host by others than our networks, each with whose it is."""
 
     networks: dict[str, FoundNetwork]
-    subnets: tuple[str, ...]
+    subnets: dict[str, str]
     links: tuple[Link, ...] = ()
 
-    def taken(self) -> tuple[str, ...]:
-        """All subnets that a new network must not overlap."""
-        return (*self.subnets, *(subnet for found in self.networks.values() for subnet in found.label.subnets))
+    def taken(self) -> dict[str, str]:
+        """All subnets that a new network must not overlap, each with whose it is."""
+        ours = {
+            subnet: f"the subnet of network {found.label.network}"
+            for found in self.networks.values()
+            for subnet in found.label.subnets
+        }
+        return {**self.subnets, **ours}
 
 
 def observe(route: RouteSocket) -> HostNetwork:
@@ -64,10 +69,17 @@ def observe(route: RouteSocket) -> HostNetwork:
         for link in links
         if link.index in ours
     }
+    names = {link.index: link.name for link in links}
     subnets = {
-        str(ipaddress.ip_network(f"{it.address}/{it.prefix}", strict=False))
-        for it in route.addresses()
-        if it.index not in ours
+        it.destination: f"a route of this host through {names.get(it.index, 'several interfaces')}"
+        for it in route.routes()
+        if it.destination and it.index not in ours
     }
-    subnets |= {it.destination for it in route.routes() if it.destination and it.index not in ours}
-    return HostNetwork(networks, tuple(sorted(subnets)), tuple(links))
+    subnets |= {
+        str(
+            ipaddress.ip_network(f"{it.address}/{it.prefix}", strict=False)
+        ): f"the subnet of interface {names[it.index]}"
+        for it in route.addresses()
+        if it.index not in ours and it.index in names
+    }
+    return HostNetwork(networks, dict(sorted(subnets.items())), tuple(links))

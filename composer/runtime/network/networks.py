@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 
 from composer.errors import Conflict, HostError, MissingFeature, NoSuchThing, PycomposeError
@@ -26,7 +27,10 @@ from composer.runtime.network import definitions, firewall, forwarding, host, la
 from composer.runtime.network.host import FoundNetwork, HostNetwork
 from composer.runtime.network.labels import NetworkLabel
 from composer.spec.fingerprint import network_fingerprint
-from composer.spec.network import AddressPool, Driver, Network, Subnet
+from composer.spec.network import AddressPool, Driver, Network, Subnet, without_places
+from composer.spec.place import at
+
+NOTHING: Mapping[str, str] = {}
 
 
 def observe() -> HostNetwork:
@@ -75,13 +79,39 @@ def resolved(name: str, *, directory: str) -> Network:
     return _observed(found, directory).network
 
 
-def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] = (), fresh: bool = False) -> Network:
-    """Make a network; as it has become. `directory` is that of the definitions. One that is there is fine unless
-    `fresh`.
+def obstacles(wanted: Iterable[Network], there: HostNetwork) -> dict[str, PycomposeError]:
+    """Why networks that are wanted and not there cannot be made, whatever their addresses. Raises HostError."""
+    found: dict[str, PycomposeError] = {}
+    try:
+        with open_route() as route:
+            for network in wanted:
+                if network.external or network.name in there.networks:
+                    continue
+                try:
+                    _refuse_foreign(network, there)
+                    _require_kind(network, route)
+                    if network.driver is Driver.BRIDGE:
+                        firewall.require(network)
+                except PycomposeError as error:
+                    found[network.name] = error
+    except OSError as error:
+        raise _host_error("cannot look at the networks of this host", error) from error
+    return found
+
+
+def create(
+    network: Network,
+    *,
+    directory: str,
+    pools: tuple[AddressPool, ...] = (),
+    avoided: Mapping[str, str] = NOTHING,
+    fresh: bool = False,
+) -> Network:
+    """Make a network; as it has become. `directory` is that of the definitions. `avoided` are subnets that others are
+    to have. One that is there is fine unless `fresh`.
 
     Raises Conflict: its name or its subnet is somebody else's; HostError.
     """
-    purpose = f"cannot create network {network.name}"
     try:
         with host.locked(), open_route() as route, ExitStack() as undo:
             there = host.observe(route)
@@ -91,14 +121,18 @@ def create(network: Network, *, directory: str, pools: tuple[AddressPool, ...] =
                 return _existing(network, found, directory)
             _refuse_foreign(network, there)
             _require_kind(network, route)
-            subnetted = _resolve(network, there, directory, pools)
+            subnetted = _resolve(network, {**avoided, **there.taken()}, directory, pools)
             resolved = replace(subnetted, interface=labels.network_link(network))
             _create(resolved, network, route=route, there=there, undo=undo)
-            definitions.save(directory, resolved)
+            definitions.save(directory, without_places(resolved))
             undo.pop_all()
             return resolved
     except OSError as error:
-        raise _host_error(purpose, error) from error
+        raise _host_error(_purpose(network), error) from error
+
+
+def _purpose(network: Network) -> str:
+    return f"cannot create network {network.name}{at(network.place)}"
 
 
 def _refuse_known(name: str, there: HostNetwork, directory: str) -> None:
@@ -145,42 +179,42 @@ def _refuse_foreign(network: Network, there: HostNetwork) -> None:
     names = {link.name for link in there.links}
     if labels.network_link(network) in names:
         raise Conflict(
-            f"cannot create network {network.name}: there is an interface {labels.network_link(network)} already",
+            f"{_purpose(network)}: there is an interface {labels.network_link(network)} already",
             hint="choose another com.docker.network.bridge.name",
         )
     if network.parent and network.parent not in names:
         raise NoSuchThing(
-            f"cannot create network {network.name}: there is no interface {network.parent} to be its parent",
+            f"{_purpose(network)}: there is no interface {network.parent} to be its parent",
             hint="`ip link` lists them",
         )
 
 
 def _require_kind(network: Network, route: RouteSocket) -> None:
     """Now, and not when the first container is about to start."""
-    kind = network.driver.value
-    try:
-        route.perform([rtnetlink.probe_kind(kind)])
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
-            raise
-        raise MissingFeature(
-            f"cannot create network {network.name}: this kernel has no {kind} interfaces",
-            hint=f"modprobe {kind}; it is CONFIG_{kind.upper()} of the kernel",
-        ) from error
+    for kind in ("bridge", "veth" if network.driver is Driver.BRIDGE else network.driver.value):
+        try:
+            route.perform([rtnetlink.probe_kind(kind)])
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise _host_error(_purpose(network), error) from error
+            raise MissingFeature(
+                f"{_purpose(network)}: this kernel has no {kind} interfaces",
+                hint=f"modprobe {kind}; it is CONFIG_{kind.upper()} of the kernel",
+            ) from error
 
 
-def _resolve(network: Network, there: HostNetwork, directory: str, pools: tuple[AddressPool, ...]) -> Network:
+def _resolve(network: Network, taken: Mapping[str, str], directory: str, pools: tuple[AddressPool, ...]) -> Network:
     """With the subnets it had when it was last there, if they are still free."""
     before = definitions.load(directory, network.name)
     if before is not None and not network.subnets and before.project == network.project:
         try:
-            return addresses.resolve(replace(network, subnets=before.subnets), taken=there.taken())
+            return addresses.resolve(replace(network, subnets=before.subnets), taken=taken)
         except Conflict:
             pass
     # the subnets of networks that the machine has forgotten are theirs, too: they are made again from their definitions
     others = (known for known in definitions.load_all(directory) if known.name != network.name)
-    kept = [] if network.subnets else [subnet.subnet for known in others for subnet in known.subnets]
-    return addresses.resolve(network, taken=[*there.taken(), *kept], pools=pools)
+    kept = {subnet.subnet: f"the subnet of network {known.name}" for known in others for subnet in known.subnets}
+    return addresses.resolve(network, taken=taken if network.subnets else {**kept, **taken}, pools=pools)
 
 
 def _create(network: Network, asked: Network, *, route: RouteSocket, there: HostNetwork, undo: ExitStack) -> None:
