@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from composer import errors
 from composer.frozen import frozen
 from composer.supervisor.launcher_link import LauncherLink, ProcessRequest
 
@@ -79,11 +80,16 @@ class _Capture:
 
     async def keep_while(self, wait: Callable[[], Awaitable[int]]) -> int:
         """Read until `wait` returns: a child that the command left behind may keep the pipe open for long."""
+        failure: errors.PycomposeError
         async with anyio.create_task_group() as group:
             group.start_soon(self._keep)
-            answer = await wait()
-            group.cancel_scope.cancel()
-        return answer
+            try:
+                return await wait()
+            except errors.PycomposeError as error:  # the group would wrap it, and nobody know it any more
+                failure = error
+            finally:
+                group.cancel_scope.cancel()
+        raise failure
 
     async def _keep(self) -> None:
         while True:

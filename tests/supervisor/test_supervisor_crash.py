@@ -310,6 +310,32 @@ def test_a_killed_launcher_is_succeeded_by_its_supervisor(shop: Shop) -> None:
     wait_output(shop, "web", lines + 5)
 
 
+def test_a_launcher_that_is_killed_during_a_probe_does_not_crash_the_supervisor(shop: Shop) -> None:
+    silent = probe("exec sleep 1000 >/dev/null 2>&1", timeout_ns=1000 * SECOND)  # nothing is to be read of it any more
+    shop.up(shop.service("web", FOREVER, policy=Policy(health=silent)))
+    supervisor, parent = shop.pid_of_supervisor(), pid_of_launcher(shop)
+    probing = wait_child("sleep", of=parent)
+    kill(parent)
+    wait_pid_gone(supervisor)
+    os.kill(probing, signal.SIGKILL)
+    os.waitpid(probing, 0)  # an orphan is ours to reap
+    assert shop.pid_of_supervisor() != supervisor
+    told = Path(shop.paths.project(shop.name).supervisor_log).read_text()
+    assert '"crashed"' not in told
+    assert '"launcher_died": true' in told
+
+
+def wait_child(name: str, *, of: int) -> int:
+    """A child of a process, once it has one that executes the program of that name."""
+    deadline = time.monotonic() + 20
+    while True:
+        for child in Path(f"/proc/{of}/task/{of}/children").read_text().split():
+            if Path(f"/proc/{child}/comm").read_text() == f"{name}\n":
+                return int(child)
+        assert time.monotonic() < deadline, f"no {name}"
+        time.sleep(0.01)  # nothing tells of an execve; bounded
+
+
 def leave(shop: Shop) -> None:
     """Have both processes leave, and wait until they have."""
     supervisor, parent = shop.pid_of_supervisor(), pid_of_launcher(shop)
