@@ -35,8 +35,8 @@ def drawn(rows: Sequence[Compared]) -> str:
     height = TOP + LINE * len(rows) + 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-        f"<title>How many times faster than what it replaces</title><style>{STYLE}</style>",
-        '<text class="t" x="12" y="26">How many times faster than what it replaces</text>',
+        f"<title>Time beside what it replaces</title><style>{STYLE}</style>",
+        '<text class="t" x="12" y="26">Time beside what it replaces</text>',
         '<text class="s" x="12" y="46">by the clock, logarithmic; left of the line: slower; dashed: the goal</text>',
     ]
     for number, row in enumerate(rows):
