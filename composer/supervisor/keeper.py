@@ -17,7 +17,6 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from composer import errors
-from composer.frozen import frozen
 from composer.log import Log
 from composer.planner import health as health_machine
 from composer.planner import lifecycle
@@ -57,67 +56,21 @@ from composer.store.logs.block import STDOUT
 from composer.store.records import ContainerRecord
 from composer.supervisor.alarm import Alarm
 from composer.supervisor.changes import Changes
+from composer.supervisor.facts import (
+    Began,
+    CouldNotBegin,
+    Ended,
+    Fact,
+    HooksEnded,
+    OutOfMemory,
+    ProbeEnded,
+    Rang,
+)
 from composer.supervisor.hooks import run_hook
 from composer.supervisor.journal import Journal
 from composer.supervisor.launcher_link import LauncherGone, LauncherLink
 from composer.supervisor.prober import Interest, Probed, Prober
-from composer.supervisor.run import End, Run
-
-
-@frozen
-class Began:
-    """A launch has succeeded."""
-
-    run: Run
-
-
-@frozen
-class CouldNotBegin:
-    """A launch has failed."""
-
-    error: errors.PycomposeError
-
-
-@frozen
-class Ended:
-    """A run is over."""
-
-    run: Run
-    end: End
-
-
-@frozen
-class OutOfMemory:
-    """The kernel has killed processes of a run, so many by now."""
-
-    run: Run
-    kills: int
-
-
-@frozen
-class Rang:
-    """The alarm has rung, as it was set then."""
-
-    setting: int
-
-
-@frozen
-class ProbeEnded:
-    """A probe has ended that belongs to `scope`."""
-
-    scope: anyio.CancelScope
-    probed: Probed
-
-
-@frozen
-class HooksEnded:
-    """The hooks that belong to `scope` have succeeded, or one of them has failed."""
-
-    scope: anyio.CancelScope
-    error: errors.PycomposeError | None = None
-
-
-Fact = Request | Began | CouldNotBegin | Ended | OutOfMemory | Rang | ProbeEnded | HooksEnded
+from composer.supervisor.run import Run
 
 
 class Keeper:

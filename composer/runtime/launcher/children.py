@@ -1,4 +1,4 @@
-"""The launcher's children: containers and the processes that joined them. Started, watched, reaped, told about.
+"""The launcher's containers: started, watched, reaped, told about.
 
     begin ──report pipe──► finish ──pidfd──► reaped ──► exit.json ──► cgroup emptied, removed ──► Exited ──► Forget
 
@@ -6,7 +6,7 @@ A start is in two halves, so that one container's way through its mounts does no
 the holder has copies of the container's pidfd and streams: a launcher that succeeds this one gets them from it. Of a
 container that is not its child it sees the end through the pidfd, and the kernel keeps the status (Linux 6.15).
 
-Beyond this module: connections. What there is to tell goes to `Audience`.
+Beyond this module: what joins them (`processes`), connections. What there is to tell goes to `Audience`.
 """
 
 from __future__ import annotations
@@ -16,56 +16,42 @@ import select
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
 
 from composer.errors import HostError, NoSuchThing, PycomposeError
 from composer.frozen import field, frozen, mutable
 from composer.linux.pidfd import wait_status
-from composer.runtime import container, exits, join, stdio
+from composer.runtime import container, exits, stdio
 from composer.runtime.attendant.front import Front, resident_of
 from composer.runtime.cgroup import control, kill, oom
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.location import Location
 from composer.runtime.container import Started, Starting
 from composer.runtime.exits import ExitRecord
-from composer.runtime.join import JoinedProcess, StartingProcess, Target
+from composer.runtime.join import Target
 from composer.runtime.launch import Launch
 from composer.runtime.launcher import protocol
+from composer.runtime.launcher.audience import Audience, Everybody, failed
 from composer.runtime.launcher.holder import Hold, Kept
 from composer.runtime.launcher.loop import Loop
 from composer.runtime.launcher.packets import close_all
+from composer.runtime.launcher.ports import Ports
 from composer.runtime.launcher.protocol import Exited, Message, RunningContainer
 from composer.runtime.namespaces import open_process
 from composer.runtime.network import endpoints
-from composer.runtime.ports import publishing
-from composer.runtime.ports.porter import Porter
 from composer.spec import codec
 from composer.spec.network import Attachment
 
-PAUSE_OF_PORTERS = 1.0  # seconds before one that has died gets a successor
 PATIENCE_OF_ADOPTERS = 1000  # milliseconds; older kernels do not tell
-
-
-class Audience(Protocol):
-    """Who is told what happens. `fds` are copied."""
-
-    def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None: ...
-
-
-class Everybody(Audience, Protocol):
-    """All who are connected, and the launcher's log."""
-
-    def log(self, text: str) -> None: ...
 
 
 @mutable
 class _Container:
     launch: Launch
     started: Started
+    ports: Ports
     ours: bool  # our child, to be reaped; an adopted one is reaped by whoever is its parent
     record: ExitRecord | None = None
     forgotten: bool = False
-    porter: Porter | None = None
 
 
 @frozen
@@ -81,14 +67,6 @@ class _Note:
 
 
 @mutable
-class _Process:
-    request: int
-    joined: JoinedProcess
-    audience: Audience
-    independent: bool
-
-
-@mutable
 class Children:
     """All of them."""
 
@@ -99,7 +77,6 @@ class Children:
     front: Front
     deposits: Mapping[str, int] = field(default_factory=dict)
     containers: dict[str, _Container] = field(default_factory=dict)
-    processes: dict[tuple[int, int], _Process] = field(default_factory=dict)  # by identity of the audience, request
     starting: dict[str, Starting] = field(default_factory=dict)
 
     _at_rest: list[Callable[[], None]] = field(default_factory=list)
@@ -128,7 +105,7 @@ class Children:
             attachments=note.attachments,
         )
         launch = read_launch(note.launch_path)
-        self._watch(_Container(launch, started, ours=False))
+        self._watch(launch, started, ours=False)
         self._introduce(launch, started)
 
     def hold_all(self) -> None:
@@ -199,7 +176,7 @@ class Children:
         if (earlier := self.containers.pop(name, None)) is not None:  # the new run holds the same FIFOs by now
             close_all(_descriptors(earlier.started))
         self._forget_exit(launch.state)
-        self._watch(_Container(launch, started, ours=True))
+        self._watch(launch, started, ours=True)
         self._introduce(launch, started)
         for fd in started.names:  # the attendant has them now
             os.close(fd)
@@ -236,7 +213,7 @@ class Children:
                 attachments=request.attachments,
             )
             self._hold(launch, started)
-            self._watch(_Container(launch, started, ours=False))
+            self._watch(launch, started, ours=False)
             self._introduce(launch, started)
         return protocol.Adopted(request.request)
 
@@ -245,46 +222,12 @@ class Children:
         resident = resident_of(launch, started.attachments, pid=started.pid, start_time=started.start_time)
         self.front.serve(resident, started.pidfd, sockets=started.names)
 
-    def _watch(self, one: _Container) -> None:
+    def _watch(self, launch: Launch, started: Started, *, ours: bool) -> None:
+        ports = Ports(launch, started.pidfd, self.loop, self.everybody.log, started.porter)
+        one = _Container(launch, started, ports, ours)
         self.containers[one.launch.spec.name] = one
         self.loop.watch(one.started.pidfd, partial(self._bury, one))
-        one.porter = one.started.porter
-        if one.porter is None:
-            self._reopen_ports(one)
-        else:
-            self.loop.watch(one.porter.pidfd, partial(self._bury_porter, one))
-
-    def _reopen_ports(self, one: _Container) -> None:
-        """Whoever looks after its published ports is looked after, or made anew."""
-        if one.record is not None:
-            return
-        try:
-            one.porter = publishing.reopen(one.launch.state, one.started.pidfd)
-        except (PycomposeError, OSError) as error:
-            self.everybody.log(f"cannot look after the ports of container {one.launch.spec.name}: {error}")
-        if one.porter is not None:
-            self.loop.watch(one.porter.pidfd, partial(self._bury_porter, one))
-
-    def _bury_porter(self, one: _Container) -> None:
-        """It has ended before we took note of its container's end, or was killed."""
-        self._forget_porter(one)
-        self.loop.call_later(PAUSE_OF_PORTERS, partial(self._reopen_ports, one))
-
-    def _forget_porter(self, one: _Container) -> None:
-        if one.porter is not None:
-            self.loop.unwatch(one.porter.pidfd)
-            if one.porter.is_child:
-                os.waitpid(one.porter.pid, 0)
-            os.close(one.porter.pidfd)
-            one.porter = None
-
-    def _close_ports(self, one: _Container) -> None:
-        """Once its end is told, its ports are free."""
-        try:
-            publishing.close(one.launch.state)
-        except (PycomposeError, OSError) as error:
-            self.everybody.log(f"cannot take back the ports of container {one.launch.spec.name}: {error}")
-        self._forget_porter(one)
+        one.ports.open()
 
     def _bury(self, one: _Container) -> None:
         """PID 1 has ended."""
@@ -303,7 +246,7 @@ class Children:
             )
             self._keep(one.launch.state, one.record)
         self._clear_cgroup(started.cgroup)
-        self._close_ports(one)
+        one.ports.close()
         self._release_addresses(one)
         self.everybody.tell(Exited(one.launch.spec.name, one.record))
         if one.forgotten:
@@ -403,66 +346,13 @@ class Children:
         """Ends that nobody has asked to forget."""
         return tuple(Exited(name, one.record) for name, one in self.containers.items() if one.record is not None)
 
-    # Processes in containers
-
-    def start_process(self, request: protocol.StartProcess, streams: tuple[int, ...], audience: Audience) -> None:
-        """Answers ProcessStarted or Failed, later, then ProcessExited. `streams` are the caller's to close."""
-        try:
-            starting = join.begin_process(
-                self._target(request.container), request.process, streams=streams, privileged=request.privileged
-            )
-        except PycomposeError as error:
-            audience.tell(failed(request.request, error))
-            return
-        self.loop.watch(starting.report_fd, partial(self._finish_process, request, starting, audience))
-
-    def _target(self, name: str) -> Target:
+    def target(self, name: str) -> Target:
+        """Where a process that joins a container goes. Raises NoSuchThing."""
         one = self.containers.get(name)
         if one is None or one.record is not None:
             raise NoSuchThing(f"cannot run a command in container {name}: it is not running")
         started = one.started
         return Target(one.launch.spec, started.pid, started.start_time, started.cgroup, one.launch.cache)
-
-    def _finish_process(self, request: protocol.StartProcess, starting: StartingProcess, audience: Audience) -> None:
-        self.loop.unwatch(starting.report_fd)
-        try:
-            joined = starting.finish()
-        except PycomposeError as error:
-            audience.tell(failed(request.request, error))
-            return
-        process = _Process(request.request, joined, audience, request.independent)
-        self.processes[id(audience), request.request] = process
-        self.loop.watch(joined.pidfd, partial(self._bury_process, process))
-        masters = () if joined.pty_master is None else (joined.pty_master,)
-        pidfds = (joined.pidfd,) if request.independent else ()
-        audience.tell(protocol.ProcessStarted(request.request, joined.pid, joined.warnings), (*pidfds, *masters))
-        for master in masters:
-            os.close(master)  # the audience has it now
-
-    def _bury_process(self, process: _Process) -> None:
-        joined = process.joined
-        self.loop.unwatch(joined.pidfd)
-        _, status = os.waitpid(joined.pid, 0)
-        os.close(joined.pidfd)
-        join.release(joined.branch)
-        self.processes.pop((id(process.audience), process.request), None)
-        process.audience.tell(protocol.ProcessExited(process.request, status))
-
-    def kill_process(self, request: int, audience: Audience) -> None:
-        """End a joined process with all it started; ProcessExited follows. Fine if it has ended."""
-        process = self.processes.get((id(audience), request))
-        if process is None:
-            return
-        try:
-            join.kill(process.joined)
-        except PycomposeError as error:
-            self.everybody.log(error.message)
-
-    def abandon_processes(self, audience: Audience) -> None:
-        """Nobody waits for this audience's processes any more: end them, but for the independent ones."""
-        for process in list(self.processes.values()):
-            if process.audience is audience and not process.independent:
-                self.kill_process(process.request, audience)
 
 
 def read_launch(path: str) -> Launch:
@@ -486,8 +376,3 @@ def _status_of_adopted(pidfd: int) -> int | None:
     hung_up.register(pidfd, 0)
     hung_up.poll(PATIENCE_OF_ADOPTERS)
     return wait_status(pidfd)
-
-
-def failed(request: int, error: PycomposeError) -> protocol.Failed:
-    """An error as a message."""
-    return protocol.Failed(request, type(error).__name__, error.message, error.hint, error.exit_status)

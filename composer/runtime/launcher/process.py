@@ -19,13 +19,15 @@ from composer.linux.prctl import set_name
 from composer.runtime.attendant.front import Front
 from composer.runtime.cgroup import control, location
 from composer.runtime.launcher import deposits, packets, protocol
-from composer.runtime.launcher.children import Children, failed
+from composer.runtime.launcher.audience import failed
+from composer.runtime.launcher.children import Children
 from composer.runtime.launcher.config import Config
 from composer.runtime.launcher.deposits import Deposits
 from composer.runtime.launcher.diary import say
 from composer.runtime.launcher.holder import Hold
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.runtime.launcher.packets import Connection
+from composer.runtime.launcher.processes import Processes
 from composer.runtime.launcher.protocol import Message
 from composer.runtime.launcher.warden import Warden
 from composer.spec import codec
@@ -62,6 +64,7 @@ class Launcher:
             hold=self._hold,
             deposits=self._deposits.files,
         )
+        self._processes = Processes(self._loop, everybody=self, target=self._children.target)
         self._peers: list[_Peer] = []
         self._is_done = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
@@ -159,16 +162,16 @@ class Launcher:
             self._peers.remove(peer)
             self._loop.unwatch(peer.connection.sock.fileno())
             peer.connection.close()
-            self._children.abandon_processes(peer)
+            self._processes.abandon(peer)
 
     def _answer(self, request: protocol.Request, fds: tuple[int, ...], peer: _Peer) -> None:
         match request:
             case protocol.StartContainer():
                 self._children.start_container(request, peer)
             case protocol.StartProcess():
-                self._children.start_process(request, fds, peer)
+                self._processes.start(request, fds, peer)
             case protocol.KillProcess(number):
-                self._children.kill_process(number, peer)
+                self._processes.kill(number, peer)
             case protocol.Adopt() | protocol.OpenTerminal():
                 self._answer_at_once(request, peer)
             case protocol.Deposit(number, identity):

@@ -1,0 +1,26 @@
+"""Who is told what the launcher does."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from composer.errors import PycomposeError
+from composer.runtime.launcher import protocol
+from composer.runtime.launcher.protocol import Message
+
+
+class Audience(Protocol):
+    """Who is told what happens. `fds` are copied."""
+
+    def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None: ...
+
+
+class Everybody(Audience, Protocol):
+    """All who are connected, and the launcher's log."""
+
+    def log(self, text: str) -> None: ...
+
+
+def failed(request: int, error: PycomposeError) -> protocol.Failed:
+    """An error as a message."""
+    return protocol.Failed(request, type(error).__name__, error.message, error.hint, error.exit_status)
