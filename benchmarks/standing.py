@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.measuring import cost
 from benchmarks.peers import SCRIPTS, Docker, Pycompose
+from composer.planner.lifecycle import FIRST_DELAY_NS
 
 SECONDS = 10.0  # of watching
 SETTLING = 2.0  # after a start
@@ -77,8 +78,6 @@ def _reaction(ours: Pycompose) -> Iterator[Figure]:
             again.append(_wait_for(events, "start") - begin)
     yield Figure("kill → event printed", 1000 * min(told), "ms", 10)
     # the first of a series of restarts waits for FIRST_DELAY_NS, which is no reaction
-    from composer.planner.lifecycle import FIRST_DELAY_NS
-
     yield Figure("kill → running again, less the back-off", 1000 * min(again) - FIRST_DELAY_NS / 1e6, "ms", 10)
 
 

@@ -93,9 +93,7 @@ class Observed:
     containers: tuple[ObservedContainer, ...] = ()
     layers: dict[str, str] = field(default_factory=dict)  # rootfs archive path → digest it has now, where known
     networks: tuple[ObservedNetwork, ...] = ()
-    subnets: dict[str, str] = field(
-        default_factory=dict
-    )  # in use on the host by others than our networks → whose it is
+    subnets: dict[str, str] = field(default_factory=dict)  # in use by others than our networks → whose it is
     volumes: tuple[ObservedVolume, ...] = ()  # of the host, by name
     obstacles: dict[str, PycomposeError] = field(default_factory=dict)  # network that is not there → why it cannot be
     missing: dict[str, str] = field(default_factory=dict)  # path that containers need → what is wrong with it

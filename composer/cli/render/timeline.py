@@ -25,10 +25,6 @@ LOOKS: dict[Phase, tuple[str, str]] = {  # how a phase is drawn: by shape, for w
     Phase.HEALTHY: ("━", colours.GREEN),
     Phase.UNHEALTHY: ("━", colours.RED),
 }
-_LEGEND = {
-    Phase.HOOKS: "post_start hooks",
-    Phase.STOPPING: "stopping its predecessor",
-}
 _BAD = frozenset((Standing.FAILED, Standing.UNHEALTHY, Standing.EXITED, Standing.NOT_STARTED))
 _NARROWEST = 24  # a chart that is narrower says nothing
 _GAP = 2
@@ -176,7 +172,7 @@ def _legend(rows: Sequence[Row], *, columns: int, colour: bool) -> Iterator[str]
     names: dict[tuple[str, str], list[str]] = {}
     for phase in Phase:
         if any(row.took_ns(phase) for row in rows):
-            names.setdefault(LOOKS[phase], []).append(_LEGEND.get(phase, phase.value))
+            names.setdefault(LOOKS[phase], []).append(words.phase(phase))
     line, length = "", 0
     for (shape, code), alike in names.items():
         text = f" {' or '.join(alike)}"

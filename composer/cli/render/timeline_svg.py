@@ -27,7 +27,6 @@ _COLOURS: dict[Phase, tuple[str, str]] = {  # light, dark
     Phase.HEALTHY: ("#6fb56a", "#4f9455"),
     Phase.UNHEALTHY: ("#d96c6c", "#b04a4a"),
 }
-_LEGEND = {Phase.HOOKS: "post_start hooks", Phase.STOPPING: "stopping its predecessor"}
 _LETTER = 7  # pixels, of the widest letters at this size
 _ROW, _BAR, _MARGIN, _CHART = 24, 16, 16, 760
 _TOP = 72  # title, what went wrong, marks
@@ -126,7 +125,7 @@ def _legend(found: Analysis, *, top: int) -> Iterator[str]:
     x = _MARGIN
     for phase in Phase:
         if any(row.took_ns(phase) for row in found.rows):
-            name = _LEGEND.get(phase, phase.value)
+            name = words.phase(phase)
             yield f'<rect class="{phase.value}" x="{x}" y="{top}" width="14" height="14"/>'
             yield _text(x + 20, top + 12, name, "quiet")
             x += 20 + len(name) * _LETTER + 18

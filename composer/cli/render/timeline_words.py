@@ -8,12 +8,13 @@ from composer.planner.advice import span
 from composer.planner.analysis import Analysis
 from composer.planner.critical import Link
 from composer.planner.plan import AwaitService
-from composer.planner.timeline import Row, Standing, State, Timeline
+from composer.planner.timeline import Phase, Row, Standing, State, Timeline
 
 BEFORE = "(pycompose)"  # whose time it is until there is a plan
 CHAIN = "Critical chain: each step waited for the one above it"
 
 _NS = 1_000_000_000
+_PHASES = {Phase.HOOKS: "post_start hooks", Phase.STOPPING: "stopping its predecessor"}
 _HOW = {
     State.DONE: "took {}",
     State.FAILED: "failed after {}",
@@ -50,6 +51,11 @@ def remark(timeline: Timeline) -> str:
 def name(row: Row) -> str:
     """ "shop-web-1", or "web (12 containers)"."""
     return row.name if row.replicas == 1 else f"{row.service} ({row.replicas} containers)"
+
+
+def phase(phase: Phase) -> str:
+    """What a container does in it, for a legend."""
+    return _PHASES.get(phase, phase.value)
 
 
 def standing(row: Row) -> str:
