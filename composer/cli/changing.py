@@ -34,7 +34,8 @@ def change(call: Invocation, operation: Operation, *, planning: Planning) -> int
     paths = existing_project(call)
     of_services(paths, call.operands)  # an unknown name is told at once
     if call.arguments.switch("dry-run"):
-        print_plan(call, planning(recorded_desired(paths), observed(call, paths)))
+        desired = recorded_desired(paths)
+        print_plan(call, planning(desired, observed(call, paths, desired=desired)))
         return 0
     call.require_root()
     perform(call, project_of(paths), operation)

@@ -89,6 +89,19 @@ def test_a_port_that_a_process_has_is_told_before_anything_starts(shop: Pycompos
     assert "pycompose_shop" not in nftables.run("list tables")
 
 
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_a_port_that_was_taken_meanwhile(shop: Pycompose, write: Write, how: tuple[str, ...]) -> None:
+    port = free_port()
+    write(web=f'ports: ["127.0.0.1:{port}:80"]')
+    shop("up", "-d")
+    shop("stop", "-t", "0")
+    with socket.create_server(("127.0.0.1", port)):
+        refused = shop("start", *how, check=False)
+    assert refused.returncode == 1
+    assert f"address already in use by pid {os.getpid()}" in refused.stderr
+    shop("start", *how)
+
+
 def test_a_port_of_another_project(shop: Pycompose, write: Write) -> None:
     port = free_port()
     write(web=f"ports: ['{port}:80']")

@@ -518,3 +518,15 @@ def test_messages_come_back_as_they_were() -> None:
         assert protocol.decode_message(protocol.encode(message)) == message
     request = StartProcess(1, "a", Process(("x",), env=(("A", "ü"),)))
     assert protocol.decode_request(protocol.encode(request)) == request
+
+
+def test_what_a_container_says_has_the_largest_room_there_is(desk: Desk) -> None:
+    """Nobody has to read for that long: proc_sys_fs(5), pipe-max-size."""
+    _, started = desk.start("sleep", "600")
+    largest = int(Path("/proc/sys/fs/pipe-max-size").read_text())
+    for number in (1, 2):
+        fd = os.open(f"/proc/{started.pid}/fd/{number}", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) == largest
+        finally:
+            os.close(fd)
