@@ -42,7 +42,7 @@ def inspection(record: ContainerRecord, *, paths: Paths) -> Tree:
         "Mounts": mounted.mounts(paths, record),
         "Config": _config(spec, record.policy),
         "NetworkSettings": {
-            "Ports": ports.by_port(ports.published(record)),
+            "Ports": ports.by_port(ports.published(record), ports.exposed(record)),
             "Networks": {it.network: _attachment(it, record) for it in record.attachments},
         },
         "Project": spec.project,
@@ -164,6 +164,7 @@ def _config(spec: ContainerSpec, policy: Policy) -> Tree:
     tree: Tree = {
         "Hostname": spec.hostname,
         "Domainname": spec.domainname,
+        "ExposedPorts": _exposed_ports(spec),
         "User": process.user,
         "Tty": process.tty,
         "OpenStdin": process.stdin_open,
@@ -186,6 +187,14 @@ def _config(spec: ContainerSpec, policy: Policy) -> Tree:
             "Retries": check.retries,
         }
     return tree
+
+
+def _exposed_ports(spec: ContainerSpec) -> Tree:
+    """Docker counts published ones among them."""
+    exposed = {(port, it.protocol.value) for it in spec.expose for port in range(it.ports.first, it.ports.last + 1)} | {
+        (it.container, it.protocol.value) for it in spec.ports
+    }
+    return {f"{port}/{protocol}": {} for port, protocol in sorted(exposed)}
 
 
 def _first_network(spec: ContainerSpec) -> str:

@@ -111,6 +111,10 @@ _READ: dict[object, Schema] = {
 _READ_TEXT: dict[type, Schema] = {
     scalars.Duration: _any({"const": 0}, _DURATION),
     ports.PortRange: _any({"type": "integer", "minimum": 0, "maximum": 65535}, _text("[0-9]+(-[0-9]+)?")),
+    ports.Exposed: _any(
+        {"type": "integer", "minimum": 1, "maximum": 65535},
+        _text(f"[0-9]+(-[0-9]+)?(/({_caseless(*ports.PROTOCOLS)}))?"),
+    ),
     signals.Signal: _any(
         _words(*signals.SIGNAL_NAMES),
         {"type": "integer", "minimum": 1, "maximum": 64},

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from composer.model.ports import PortRange
+from composer.model.ports import PortRange, read_protocol
 from composer.model.scalars import Unreadable, WrongType
 
 Long = dict[str, Any]
 
 _GOOD_PORT = 'write "8080:80", "127.0.0.1:8080:80" or "8080:80/udp"'
-_PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 def ports(text: str) -> list[Long]:
     """`[[IP:]HOST:]CONTAINER[/PROTOCOL]`; a range of container ports is that many entries."""
     rest, slash, protocol = text.partition("/")
-    protocol = protocol.lower() if slash else "tcp"
-    if protocol not in _PROTOCOLS:
-        hint = f"write {', '.join(_PROTOCOLS[:-1])} or {_PROTOCOLS[-1]}"
-        raise Unreadable(f'"{protocol}" is not a protocol', hint=hint, near=protocol, known=_PROTOCOLS)
+    protocol = read_protocol(protocol) if slash else "tcp"
     address, host, container = _port_parts(rest)
     targets = PortRange.parse(container)
     published = PortRange.parse(host) if host else None

@@ -91,6 +91,7 @@ def lower(
         endpoints=joined.endpoints,
         names=answering.lower(service, hostname=hostname, aliases=aliases) if joined.endpoints else Names(),
         ports=ports.lower(service, place=place) if joined.endpoints else (),
+        expose=ports.exposed(service) if joined.endpoints else (),
     )
 
 

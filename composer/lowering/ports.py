@@ -1,4 +1,4 @@
-"""Ports of a service's containers that the host gives away to them.
+"""Ports of a service's containers that the host gives away to them, and those that are only told.
 
 `mode` tells Swarm how replicas share a port; here each container publishes its own, as with docker compose.
 """
@@ -10,13 +10,22 @@ import ipaddress
 from composer.lowering.mistake import Place
 from composer.model.network import Port
 from composer.model.service import Service
-from composer.spec.network import PortRange, Protocol, PublishedPort
+from composer.spec.network import ExposedPorts, PortRange, Protocol, PublishedPort
 
 
 def lower(service: Service, *, place: Place) -> tuple[PublishedPort, ...]:
     """In the order of the file."""
     return tuple(
         _lower(port, place(("services", service.name, "ports", index))) for index, port in enumerate(service.ports)
+    )
+
+
+def exposed(service: Service) -> tuple[ExposedPorts, ...]:
+    """Each once, by protocol and number: how they are written is no reason to recreate a container."""
+    found = {(Protocol(it.protocol), PortRange(it.ports.first, it.ports.last)) for it in service.expose}
+    return tuple(
+        ExposedPorts(ports, protocol)
+        for protocol, ports in sorted(found, key=lambda it: (it[0].value, it[1].first, it[1].last))
     )
 
 

@@ -31,6 +31,7 @@ from composer.model.hook import Dependency, Hook, InitHook
 from composer.model.logging import Logging
 from composer.model.network import Address, HostAddress, Port, ServiceNetwork
 from composer.model.part import Part
+from composer.model.ports import Exposed
 from composer.model.resource import BlkioConfig, Ulimit
 from composer.model.scalars import (
     Boolean,
@@ -178,7 +179,7 @@ class Service(Part):
     network_mode: NetworkMode | None = None
     networks: Mapping[str, ServiceNetwork] = {}
     ports: tuple[Port, ...] = ()
-    expose: tuple[Spelled, ...] = ()
+    expose: tuple[Exposed, ...] = ()
     links: tuple[Text, ...] = ()
     external_links: tuple[Text, ...] = ()
     extra_hosts: Mapping[str, tuple[HostAddress, ...]] = {}

@@ -8,7 +8,7 @@ from composer.frozen import frozen
 from composer.spec.cgroup import Resources
 from composer.spec.grant import Grant
 from composer.spec.mounts import File, Mount
-from composer.spec.network import Endpoint, Names, PublishedPort
+from composer.spec.network import Endpoint, ExposedPorts, Names, PublishedPort
 from composer.spec.process import Process
 from composer.spec.rootfs import RootfsSource
 
@@ -121,4 +121,5 @@ class ContainerSpec:
     annotations: tuple[tuple[str, str], ...] = ()
     endpoints: tuple[Endpoint, ...] = ()  # in the order of their interfaces; of a network namespace of its own only
     ports: tuple[PublishedPort, ...] = ()
+    expose: tuple[ExposedPorts, ...] = ()  # only told, of a container with endpoints
     names: Names = Names()

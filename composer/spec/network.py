@@ -119,6 +119,14 @@ class PortRange:
 
 
 @frozen
+class ExposedPorts:
+    """Ports that a container listens on, as its Compose file says. They open nothing: others reach all its ports."""
+
+    ports: PortRange
+    protocol: Protocol = Protocol.TCP
+
+
+@frozen
 class PublishedPort:
     """A port of the container that the host gives away to it. `host` of None: any port that is free."""
 

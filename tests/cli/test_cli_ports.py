@@ -151,6 +151,43 @@ def test_ports_are_told(shop: Pycompose, write: Write) -> None:
     assert f"{first}->80" not in shop("ps", "-a").stdout
 
 
+def test_exposed_ports_are_shown_beside_published_ones(shop: Pycompose, write: Write) -> None:
+    port = free_port()
+    write(
+        web=f"ports: ['127.0.0.1:{port}:80']\nexpose: [80, 443, '8000-8002', '53/udp']",
+        db="expose: ['6379']",
+        bare="network_mode: none\nexpose: ['6379']",
+    )
+    shop("up", "-d")
+
+    def shown(form: str, *options: str) -> list[str]:
+        return shop("ps", *options, "--format", form).stdout.splitlines()
+
+    assert shown("{{.Service}}: {{.Ports}}") == [
+        "bare: ",
+        "db: 6379/tcp",
+        f"web: 127.0.0.1:{port}->80/tcp, 443/tcp, 8000-8002/tcp, 53/udp",
+    ]
+    _, db, web = (json.loads(line)["Publishers"] for line in shown("json"))
+    assert db == [{"URL": "", "TargetPort": 6379, "PublishedPort": 0, "Protocol": "tcp"}]
+    assert [(it["TargetPort"], it["PublishedPort"]) for it in web] == [
+        *((80, port), (443, 0), (8000, 0), (8001, 0), (8002, 0), (53, 0)),
+    ]
+    inspected: dict[str, Any] = json.loads(shop("inspect", "db").stdout)[0]
+    assert inspected["Config"]["ExposedPorts"] == {"6379/tcp": {}}
+    assert inspected["NetworkSettings"]["Ports"] == {"6379/tcp": None}
+    before = shop("ps", "-q", "db").stdout
+    write(db="expose: ['6379/TCP']")
+    shop("up", "-d", "--remove-orphans")
+    assert shop("ps", "-q", "db").stdout == before  # the same said otherwise
+    write(db="expose: ['6380']")
+    shop("up", "-d")
+    assert shop("ps", "-q", "db").stdout != before
+    assert shown("{{.Ports}}") == ["6380/tcp"]
+    shop("stop")
+    assert shown("{{.Ports}}", "-a") == [""]
+
+
 def test_any_port_stays_the_same_over_a_restart(shop: Pycompose, write: Write) -> None:
     write(web="ports: ['80']")
     shop("up", "-d", "--wait")

@@ -51,7 +51,6 @@ READ = frozenset(
 # These say nothing that would change a container
 TELLING = {
     "services.*.image": "names an image, and rootfs is what runs",
-    "services.*.expose": "a port is reachable from the networks whether or not it is listed",
     "services.*.healthcheck.disable": "a rootfs brings no check that there is to switch off",
     "networks.*.ipam.driver": "default is the only value there is",
     "volumes.*.driver": "local is the only value there is",

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from composer.errors import InvalidFile
 from composer.loader.pipeline import load
 from composer.loader.request import LoadRequest
 from composer.lowering.desired import LoweringOptions, OneoffOverrides, lower, oneoff
 from composer.lowering.host import HostFacts
 from composer.model.network import Port
 from composer.model.project import Project
-from composer.spec.network import PortRange, Protocol, PublishedPort
+from composer.spec.fingerprint import fingerprint
+from composer.spec.network import ExposedPorts, PortRange, Protocol, PublishedPort
 
 HOST = HostFacts(hostname="metal", hosts="", resolv_conf="", directories=frozenset())
 UDP, SCTP = Protocol.UDP, Protocol.SCTP
@@ -80,3 +82,33 @@ def test_a_oneoff_publishes_what_it_is_told_to_alone(tmp_path: Path) -> None:
     for ports, meant in (((), ()), ((told,), (PublishedPort(90, host=one(9090)),))):
         spec, _ = oneoff(project, "web", host=HOST, overrides=OneoffOverrides("once", ports=ports))
         assert spec.ports == meant
+
+
+def test_exposed_ports_are_kept_once_and_count_for_the_container(tmp_path: Path) -> None:
+    def fingerprint_of(said: str) -> tuple[str, tuple[ExposedPorts, ...]]:
+        service = lower(loaded(tmp_path, said), host=HOST, options=LoweringOptions()).services[0]
+        return fingerprint(service.containers[0], service.policy), service.containers[0].expose
+
+    without, nothing = fingerprint_of("init: true")
+    one_way, exposed = fingerprint_of("init: true\n    expose: [6379, '53/UDP', '3000-3005']")
+    another_way, _ = fingerprint_of("init: true\n    expose: ['3000-3005/tcp', '6379/tcp', '6379', '53/udp']")
+    assert nothing == ()
+    assert exposed == (ExposedPorts(PortRange(3000, 3005)), ExposedPorts(one(6379)), ExposedPorts(one(53), UDP))
+    assert one_way == another_way != without
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("[web]", '"web" is not a port'),
+        ("['80/tpc']", '"tpc" is not a protocol'),
+        ("['8:80']", '"8:80" is not a port'),
+        ("[0]", "the port 0 is out of range"),
+        ("['80-79']", "ends before it begins"),
+        ("[{target: 80}]", "a port is needed"),
+    ],
+)
+def test_what_cannot_be_exposed_is_told(tmp_path: Path, said: str, told: str) -> None:
+    with pytest.raises(InvalidFile) as refusal:
+        loaded(tmp_path, f"expose: {said}")
+    assert told in str(refusal.value.problems[0])

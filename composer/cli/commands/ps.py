@@ -61,7 +61,7 @@ def run(call: Invocation) -> int:
 def row(record: ContainerRecord, *, paths: Paths, now_ns: int) -> dict[str, object]:
     """A container with the fields of `docker compose ps --format json`, and two more."""
     spec = record.spec
-    published = ports.published(record)
+    published, exposed = ports.published(record), ports.exposed(record)
     return {
         "Command": f'"{shlex.join(spec.process.argv)}"',
         "CreatedAt": human.local_time(record.created_ns),
@@ -76,9 +76,9 @@ def row(record: ContainerRecord, *, paths: Paths, now_ns: int) -> dict[str, obje
         "Names": spec.name,
         "Networks": ",".join(endpoint.network for endpoint in spec.endpoints),
         "OOMKilled": record.oom_killed,
-        "Ports": ports.summary(published),
+        "Ports": ports.summary(published, exposed),
         "Project": spec.project,
-        "Publishers": ports.publishers(published),
+        "Publishers": ports.publishers(published, exposed),
         "RestartCount": record.restart_count,
         "RunningFor": f"{human.since(record.created_ns, now_ns=now_ns)} ago",
         "Service": spec.service,

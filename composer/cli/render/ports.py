@@ -1,11 +1,15 @@
-"""A container's published ports, as docker writes them."""
+"""A container's ports, published and exposed, as docker writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TypeAlias
 
-from composer.spec.network import PortBinding
+from composer.spec.network import PortBinding, Protocol
 from composer.store.records import ContainerRecord
+
+Exposed: TypeAlias = tuple[Protocol, int]  # a port of the container
 
 
 def published(record: ContainerRecord) -> tuple[PortBinding, ...]:
@@ -15,8 +19,21 @@ def published(record: ContainerRecord) -> tuple[PortBinding, ...]:
     return tuple(sorted(record.ports, key=lambda it: (it.container, it.protocol.value, ":" in it.address, it.port)))
 
 
-def summary(bindings: Iterable[PortBinding]) -> str:
-    """ "0.0.0.0:8000-8002->80-82/tcp, [::]:8000-8002->80-82/tcp": neighbours are one range."""
+def exposed(record: ContainerRecord) -> tuple[Exposed, ...]:
+    """What is exposed and not published; nothing of a container that does not run."""
+    if not record.pid:
+        return ()
+    said = {(it.protocol, port) for it in record.spec.expose for port in range(it.ports.first, it.ports.last + 1)}
+    left = said - {(it.protocol, it.container) for it in record.ports}
+    return tuple(sorted(left, key=lambda it: (it[0].value, it[1])))
+
+
+def summary(bindings: Iterable[PortBinding], only_exposed: Iterable[Exposed]) -> str:
+    """ "0.0.0.0:8000-8002->80-82/tcp, [::]:8000-8002->80-82/tcp, 6379/tcp": neighbours are one range."""
+    return ", ".join((*_published_words(bindings), *_exposed_words(only_exposed)))
+
+
+def _published_words(bindings: Iterable[PortBinding]) -> Iterator[str]:
     runs: list[list[PortBinding]] = []
     for it in sorted(
         bindings, key=lambda it: (":" in it.address, it.address, it.protocol.value, it.container, it.port)
@@ -26,11 +43,7 @@ def summary(bindings: Iterable[PortBinding]) -> str:
             runs[-1].append(it)
         else:
             runs.append([it])
-    return ", ".join(_run(run) for run in runs)
-
-
-def _place_first(it: PortBinding) -> tuple[bool, str, str, int, int]:
-    return ":" in it.address, it.address, it.protocol.value, it.container, it.port
+    return map(_run, runs)
 
 
 def _follows(one: PortBinding, other: PortBinding) -> bool:
@@ -48,6 +61,13 @@ def _run(run: list[PortBinding]) -> str:
     return f"{_host(first.address)}:{host}->{inside}/{first.protocol.value}"
 
 
+def _exposed_words(ports: Iterable[Exposed]) -> Iterator[str]:
+    # consecutive numbers keep their distance to their positions
+    for (protocol, _), run in groupby(enumerate(ports), key=lambda it: (it[1][0], it[1][1] - it[0])):
+        numbers = [port for _, (_, port) in run]
+        yield f"{_range(numbers[0], numbers[-1])}/{protocol.value}"
+
+
 def _range(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
@@ -61,18 +81,22 @@ def _host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def publishers(bindings: Iterable[PortBinding]) -> list[dict[str, object]]:
-    """As `docker compose ps --format json` has them."""
+def publishers(bindings: Iterable[PortBinding], only_exposed: Iterable[Exposed]) -> list[dict[str, object]]:
+    """As `docker compose ps --format json` has them: what is only exposed has no address and port 0."""
     return [
-        {"URL": it.address, "TargetPort": it.container, "PublishedPort": it.port, "Protocol": it.protocol.value}
-        for it in bindings
+        *(_publisher(it.address, it.container, it.port, it.protocol) for it in bindings),
+        *(_publisher("", port, 0, protocol) for protocol, port in only_exposed),
     ]
 
 
-def by_port(bindings: Iterable[PortBinding]) -> dict[str, list[dict[str, str]]]:
-    """As `docker inspect` has them: by the container's port."""
+def _publisher(address: str, container: int, port: int, protocol: Protocol) -> dict[str, object]:
+    return {"URL": address, "TargetPort": container, "PublishedPort": port, "Protocol": protocol.value}
+
+
+def by_port(bindings: Iterable[PortBinding], only_exposed: Iterable[Exposed]) -> dict[str, list[dict[str, str]] | None]:
+    """As `docker inspect` has them: by the container's port; null is exposed only."""
     found: dict[str, list[dict[str, str]]] = {}
     for it in bindings:
         name = f"{it.container}/{it.protocol.value}"
         found.setdefault(name, []).append({"HostIp": it.address, "HostPort": str(it.port)})
-    return found
+    return {**found, **{f"{port}/{protocol.value}": None for protocol, port in only_exposed}}
