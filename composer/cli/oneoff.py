@@ -27,7 +27,7 @@ from composer.linux.identity import start_time
 from composer.linux.memory import sealed_memory_file
 from composer.planner.observed import State
 from composer.planner.plan import Anonymous
-from composer.runtime import container, exits
+from composer.runtime import births, container, exits
 from composer.runtime.cgroup import control, kill, location, oom
 from composer.runtime.cgroup.location import Location
 from composer.runtime.container import Started
@@ -212,6 +212,7 @@ class Oneoff:
             keeper_pid=os.getpid(),
             keeper_start_time=start_time(os.getpid()),
         )
+        births.forget(self.paths.state(self.record.spec.name))
 
     def _is_ours(self) -> bool:
         try:

@@ -26,6 +26,7 @@
                                                STREAMS   0, 1, 2; controlling terminal
                                                USER      looked up in the container's files
                                                WORKDIR   entered; proven to be inside
+                                               BIRTH     what is written of it marked as a run
                                                PRIVILEGES  every descriptor closed but the report pipe's writer;
                                                          limits, bounding set, user; GO; filter, capabilities
                                                INIT      where asked for: PID 1 stays behind, PID 2 goes on
@@ -44,7 +45,7 @@ from collections.abc import Callable
 from composer.frozen import mutable
 from composer.linux.namespaces import CLONE_NEWCGROUP, setdomainname, sethostname, unshare
 from composer.linux.netdevice import set_interface_up
-from composer.runtime import init, namespaces, program, rootfs, sysctl
+from composer.runtime import births, init, namespaces, program, rootfs, sysctl
 from composer.runtime.namespaces import NamespacePlan
 from composer.runtime.network import inside
 from composer.runtime.network.endpoints import Places
@@ -63,6 +64,7 @@ class Child(Performer):
     sysctls: tuple[tuple[str, str], ...]
     root: rootfs.Root
     command_line: tuple[int, int]  # for `init`
+    birth: int  # what `births.mark` takes
 
 
 def join_namespaces(child: Child) -> None:
@@ -110,6 +112,11 @@ def enter_cgroup(child: Child) -> None:
         unshare(CLONE_NEWCGROUP)
 
 
+def mark_birth(child: Child) -> None:
+    """From here on it is a run, whoever lives to write that down."""
+    births.mark(child.birth)
+
+
 def fork_below_init(child: Child) -> None:
     """Leave PID 1 behind as the init, where one is asked for."""
     if child.spec.init:
@@ -142,6 +149,7 @@ ROAD: tuple[tuple[str, Callable[[Child], None]], ...] = (
     ("STREAMS", program.take_streams),
     ("USER", program.resolve_user),
     ("WORKDIR", program.enter_working_directory),
+    ("BIRTH", mark_birth),
     ("PRIVILEGES", program.drop_privileges),
     ("INIT", fork_below_init),
     ("EXEC", program.execute),

@@ -12,8 +12,8 @@ Beyond this module: waiting for the container's end, and removing its cgroup aft
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from composer.errors import HostError, MissingFeature, PycomposeError
 from composer.frozen import frozen
@@ -132,6 +132,7 @@ def _begin(
         about("its networks"),
         open_places(spec, launch.networks, lease_directory=launch.leases, before=launch.attached_before) as places,
         about("its process"),
+        _prepared_birth(launch, undo) as birth,
     ):
         published = publishing.prepare(launch, places, undo)
         _write_files(launch, places.attachments, undo)
@@ -148,14 +149,14 @@ def _begin(
             sysctls=sysctls,
             root=root,
             command_line=command_line_area() if spec.init else (0, 0),
+            birth=birth,
         )
         pid, pidfd = clone3(plan.new | CLONE_CLEAR_SIGHAND, cgroup_fd=entrance.unified)
         if pid == 0:
             walk(road, newborn)
         undo.callback(end, pid, pidfd)
         began = start_time(pid)
-        undo.callback(births.forget, launch.state)
-        births.write(launch.state, Birth(pid, began, created.cgroup, places.attachments))
+        births.write(birth, launch.state, Birth(pid, began, created.cgroup, places.attachments))
         names, unheard = _open_names(places.attachments, pidfd, undo)
         places.attach(pid)
     with about("its published ports"):
@@ -174,6 +175,17 @@ def _begin(
         porter=published.porter,
     )
     return started, reader
+
+
+@contextmanager
+def _prepared_birth(launch: Launch, undo: ExitStack) -> Iterator[int]:
+    """Where parent and child write that there is a process; after the block the descriptor is the child's only."""
+    fd = births.prepare(launch.state)
+    undo.callback(births.forget, launch.state)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _open_names(

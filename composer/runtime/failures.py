@@ -36,6 +36,7 @@ SENTENCES = {  # step: what could not be done; {} is what it was about
     "STREAMS": "cannot set up its standard streams",
     "USER": "cannot look up user {!r}",
     "WORKDIR": "cannot enter its working directory {}",
+    "BIRTH": "cannot write down that it begins",
     "PRIVILEGES": "cannot drop privileges ({})",
     "INIT": "cannot start below the init process",
     "EXEC": "cannot execute its command",

@@ -4,6 +4,7 @@ in the record        process                     what is done
 any                  the launcher's child        looked after; if it has ended, the launcher says how
 running or paused    there, of a launcher gone   looked after by pidfd
 any                  there, and not written down looked after by pidfd: see births
+any                  gone, and not written down  has run and ended: told of now, then as below
 running or paused    gone                        has ended, nobody knows how: the restart policy decides
 restarting           none                        waits for its delay anew
 created, exited      none                        left as it is
@@ -23,12 +24,15 @@ from composer.planner.life import Exited, Outcome
 from composer.planner.observed import State
 from composer.planner.plan import Anonymous
 from composer.runtime import births
+from composer.runtime.births import Birth
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launcher.protocol import Hello, RunningContainer
 from composer.spec.codec import DecodeError
 from composer.store import records
+from composer.store.events import Event
 from composer.store.observe import is_alive, is_kept_elsewhere, is_process
 from composer.store.records import ContainerRecord
+from composer.supervisor import journal
 from composer.supervisor.journal import happened
 from composer.supervisor.launcher_link import Child, Launched
 from composer.supervisor.project import Project
@@ -147,9 +151,12 @@ async def _adopt_running(project: Project, record: ContainerRecord, launched: La
 
 
 async def _adopt_resting(project: Project, record: ContainerRecord) -> None:
+    birth = births.read(project.paths.state(record.spec.name))
     match record.state:
         case State.RUNNING | State.PAUSED:
             await _adopt_vanished(project, record)
+        case _ if birth is not None and birth.began_ns not in (0, record.started_ns):
+            await _adopt_missed(project, record, birth)
         case State.REMOVING:
             await project.keep(record, _adopted(record, record.state))
             await project.remove(record.spec.name, anonymous=Anonymous.KEEP)
@@ -157,13 +164,20 @@ async def _adopt_resting(project: Project, record: ContainerRecord) -> None:
             await project.keep(record, _adopted(record, record.state))
 
 
-async def _adopt_vanished(project: Project, record: ContainerRecord) -> None:
-    """It ended while nobody was there to see how."""
+async def _adopt_vanished(project: Project, record: ContainerRecord, story: tuple[Event, ...] = ()) -> None:
+    """It ended while nobody was there to see how. `story` is what is to be told before that."""
     await clear(Cgroup(record.cgroup))
     ended = replace(record, pid=0, start_time=0, cgroup=(), exit_code=None, finished_ns=time.time_ns())
     life = _adopted(record, State.RUNNING).life
     outcome = lifecycle.advance(life, Exited(None, ran_for_ns=0), record.policy)
-    await project.keep(ended, outcome, story=(happened(ended, "die", exitCode="unknown"),))
+    await project.keep(ended, outcome, story=(*story, happened(ended, "die", exitCode="unknown")))
+    births.forget(project.paths.state(record.spec.name))
+
+
+async def _adopt_missed(project: Project, record: ContainerRecord, birth: Birth) -> None:
+    """It was started and ended while nobody was there. Its time of start tells the next one that it is recorded."""
+    run = replace(record, cgroup=birth.cgroup.directories, started_ns=birth.began_ns, oom_killed=False, error="")
+    await _adopt_vanished(project, run, (journal.started(run),))
 
 
 def _adopted(record: ContainerRecord, state: State) -> Outcome:

@@ -15,6 +15,7 @@ from composer.log import Log
 from composer.planner.health import Health
 from composer.planner.life import After, Life
 from composer.planner.observed import HealthStatus, State
+from composer.runtime import births
 from composer.store import records
 from composer.store.events import Event
 from composer.store.paths import ProjectPaths
@@ -47,6 +48,7 @@ class Journal:
         self._boot_id = boot_id
         self._bus = bus
         self._log = log
+        self._is_saved = not story
 
     # ---- its life -----------------------------------------------------------------------------------------------
 
@@ -67,8 +69,7 @@ class Journal:
     def began(self, run: Run) -> None:
         """It has a process."""
         check = self.record.policy.health
-        count = self.record.restart_count
-        self._tell("start", **({"restarts": str(count)} if count else {}))
+        self._story.append(started(self.record))
         self._change(
             state=State.RUNNING,
             boot_id=self._boot_id,
@@ -84,11 +85,18 @@ class Journal:
             error="",
             health=records.Health() if check else None,
         )
+        self._forget_birth()
 
     def adopted(self, run: Run) -> None:
         """It has a process that a supervisor before this one has started, and perhaps not lived to write down."""
         if (self.record.pid, self.record.start_time) != (run.child.pid, run.child.start_time):
             self.began(run)
+        else:
+            self._forget_birth()
+
+    def _forget_birth(self) -> None:
+        if self._is_saved:  # else the birth is all there is
+            births.forget(self._paths.state(self.record.spec.name))
 
     def could_not_begin(self, error: errors.PycomposeError) -> None:
         """It could not be started."""
@@ -185,10 +193,19 @@ class Journal:
             records.save(self._paths, self.record)
         except OSError as error:  # supervision goes on; what is on disk is older than the truth, and checked by readers
             self._log.error("cannot save record", why=str(error))
+            self._is_saved = False
+        else:
+            self._is_saved = True
 
     def _publish(self, story: tuple[Event, ...]) -> None:
         for event in story:
             self._bus.publish(event)
+
+
+def started(record: ContainerRecord) -> Event:
+    """This container has a process, now."""
+    count = record.restart_count
+    return happened(record, "start", **({"restarts": str(count)} if count else {}))
 
 
 def happened(record: ContainerRecord, action: str, **attributes: str) -> Event:

@@ -49,7 +49,7 @@ def at_rest(stage: Stage) -> list[str]:
         *(f"{record.spec.name} is {record.state.value}" for record in _records(stage) if record.state in _ALIVE),
         *(f"{directory} has processes {pids}" for directory, pids in host.cgroups(stage.project).items() if pids),
         *_ports(stage),
-        *(text for record in _records(stage) for text in _lines(stage, record)),
+        *(text for record in _records(stage) for text in _lines(stage, record, told.get(record.id, []))),
         *(text for record in _records(stage) for text in _history(stage, record, told.get(record.id, []))),
     ]
 
@@ -193,8 +193,11 @@ def _staying(stage: Stage) -> set[str]:
 # ---- at rest --------------------------------------------------------------------------------------------------------
 
 
-def _lines(stage: Stage, record: ContainerRecord) -> Iterator[str]:
-    """Every line of every run is in the log exactly once, in order, in its own stream."""
+def _lines(stage: Stage, record: ContainerRecord, told: list[Event]) -> Iterator[str]:
+    """Every line of every run is in the log exactly once, in order, in its own stream.
+
+    The end of a run that nobody saw, and nobody held the FIFOs of, may be missing: its exit status is unknown.
+    """
     if record.spec.oneoff:
         return
     journal = Path(stage.paths.project(stage.project).bundle(record.spec.name), "upper/journal")
@@ -213,11 +216,17 @@ def _lines(stage: Stage, record: ContainerRecord) -> Iterator[str]:
         if numbers != list(range(1, len(numbers) + 1)):
             odd = next((pair for pair in pairwise([0, *numbers]) if pair[1] != pair[0] + 1), None)
             yield f"{record.spec.name}: run {run}, stream {stream}: {odd} in {len(numbers)} lines follow each other"
+    unseen = sum(event.action == "die" and dict(event.attributes)["exitCode"] == "unknown" for event in told)
     for run in range(1, _count(journal / "starts") + 1):
+        wrong = []
         for suffix, stream in _STREAMS.items():
             seen, written = len(logged[run, stream]), _count(journal / f"{run}.{suffix}")
             if seen not in (written, written + 1):
-                yield f"{record.spec.name}: run {run} wrote {written} lines to {suffix}, {seen} are in the log"
+                wrong.append(f"{record.spec.name}: run {run} wrote {written} lines to {suffix}, {seen} are in the log")
+        if wrong and unseen:
+            unseen -= 1
+        else:
+            yield from wrong
 
 
 def _count(file: Path) -> int:

@@ -18,12 +18,15 @@ import pytest
 from composer.control.messages import Leave, Ping, Stop, Wait
 from composer.linux import inotify
 from composer.planner.observed import HealthStatus, State
+from composer.runtime import births
+from composer.runtime.births import Birth
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher.protocol import Hello
 from composer.spec.desired import Condition, Dependency
 from composer.spec.policy import Policy, RestartCondition, RestartPolicy
 from composer.store import observe, records
+from composer.store.records import ContainerRecord
 from composer.supervisor.journal import happened
 from composer.supervisor.main import LASTED
 from tests.chaos import host
@@ -72,6 +75,26 @@ def kill_both(shop: Shop) -> None:
     os.kill(supervisor, signal.SIGSTOP)
     kill(parent)
     kill(supervisor)
+
+
+def kill_all(shop: Shop) -> None:
+    """In one moment: none of them sees another's death."""
+    doomed = [shop.pid_of_supervisor(), pid_of_launcher(shop), pid_of_holder(shop)]
+    for pid in doomed:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in doomed:
+        kill(pid)
+
+
+def unwrite(shop: Shop, record: ContainerRecord) -> None:
+    """Make its state as it was when its program had begun and the supervisor did not know yet."""
+    places = shop.paths.project(shop.name)
+    state = places.state(record.spec.name)
+    fd = births.prepare(state)
+    births.mark(fd)
+    births.write(fd, state, Birth(record.pid, record.start_time, Cgroup(record.cgroup), record.attachments))
+    os.close(fd)
+    records.save(places, replace(record, state=State.CREATED, pid=0, start_time=0, cgroup=(), started_ns=0))
 
 
 def wait_output(shop: Shop, service: str, lines: int) -> list[str]:
@@ -149,19 +172,36 @@ def test_a_container_whose_start_nobody_lived_to_write_down_is_adopted(shop: Sho
     """Launcher, holder and supervisor are killed between the start of its program and the supervisor's record."""
     shop.up(shop.service("web", COUNTING))
     before = shop.record("web")
-    places = shop.paths.project(shop.name)
-    doomed = [shop.pid_of_supervisor(), pid_of_launcher(shop), pid_of_holder(shop)]
-    for pid in doomed:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in doomed:
-        kill(pid)
-    records.save(places, replace(before, state=State.CREATED, pid=0, start_time=0, cgroup=(), started_ns=0))
+    assert births.read(shop.paths.project(shop.name).state(before.spec.name)) is None  # it is in the record
+    kill_all(shop)
+    unwrite(shop, before)
     shop.up(shop.service("web", COUNTING))
     after = shop.record("web")
     assert (after.state, after.pid, after.start_time) == (State.RUNNING, before.pid, before.start_time)
     assert after.cgroup == before.cgroup
     written = wait_output(shop, "web", len(shop.output("web").splitlines()) + 20)
     assert len(set(written)) == len(written)
+
+
+def test_a_run_that_nobody_lived_to_write_down_is_told_although_it_has_ended(shop: Shop) -> None:
+    """As above, and it ends before the next ones come: its standard input closes with those who held it."""
+    policy = Policy(restart=RestartPolicy(RestartCondition.ALWAYS))
+    web = shop.service("web", "read line", policy=policy, stdin_open=True)
+    shop.up(web)
+    before, told = shop.record("web"), len(shop.events())
+    kill_all(shop)
+    wait_pid_gone(before.pid)
+    os.waitpid(before.pid, 0)  # orphans are ours, see tests/conftest.py
+    unwrite(shop, before)
+    shop.up(web)
+    shop.wait_event("web", "start", count=3)
+    events = [event for event in shop.events()[told:] if event.action in ("start", "die")]
+    assert [event.action for event in events] == ["start", "die", "start"]
+    assert dict(events[1].attributes)["exitCode"] == "unknown"
+    assert shop.record("web").restart_count == 1
+    kill_both(shop)  # whoever comes next does not take it for one more
+    shop.request(Ping())
+    assert [event.action for event in shop.events()][-1] == "start"
 
 
 def test_both_killed_and_nobody_comes_the_holder_starts_them_again(shop: Shop) -> None:
