@@ -226,3 +226,31 @@ def test_what_cannot_be_is_told(pycompose: Pycompose, words: list[str], said: st
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr
     assert names(pycompose) == []
+
+
+def test_long_names_cost_no_address_and_no_network(pycompose: Pycompose, busybox_rootfs: Path) -> None:
+    """What is written on an interface has 255 bytes."""
+    project, service, network = "p" * 60, "s" * 60, "n" * 100
+    lines = f"{{rootfs: {busybox_rootfs}, command: [sleep, '600'], stop_grace_period: 0s, scale: 4}}"
+    (pycompose.directory / "compose.yaml").write_text(f"services:\n  {service}: {lines}\n")
+    pycompose("-p", project, "up", "-d")
+    pycompose("-p", project, "up", "-d", "--scale", f"{service}=6")
+    containers = json.loads(pycompose("-p", project, "inspect", service).stdout)
+    addresses = [it["NetworkSettings"]["Networks"][f"{project}_default"]["IPAddress"] for it in containers]
+    assert len(set(addresses)) == 6
+    attached = about(pycompose, f"{project}_default")["Containers"]
+    assert isinstance(attached, dict)
+    assert {it["IPv4Address"].partition("/")[0] for it in attached.values()} == set(addresses)
+    refused = pycompose("network", "rm", f"{project}_default", check=False)
+    assert f"{project}-{service}-1" in refused.stderr
+    pycompose("-p", project, "down")
+    assert names(pycompose) == []
+
+    with open(pycompose.directory / "compose.yaml", "a", encoding="utf-8") as file:
+        file.write(f"networks: {{default: {{name: {network}}}}}\n")
+    refused = pycompose("-p", project, "up", "-d", check=False)
+    assert refused.returncode == 1
+    assert "File name too long" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    pycompose("-p", project, "down")
+    assert names(pycompose) == []

@@ -1,13 +1,15 @@
 """What the links of networks and endpoints are called, and what is written on them.
 
 Names of interfaces have 15 characters; those of networks more. So names are derived, and what they stand for is in the
-interface's alias (`ip -d link`), words separated by spaces. The network's own name is its link's altname as well:
-`ip address show shop_default`.
+interface's alias (`ip -d link`), words separated by spaces; where it would be too long, ~ is the project's name. The
+network's own name is its link's altname as well: `ip address show shop_default`.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 
 from composer.frozen import frozen
 from composer.linux.rtnetlink import Link
@@ -84,16 +86,47 @@ def read_endpoint(link: Link) -> EndpointLabel | None:
     )
 
 
+_PROJECT = "~"  # where a name that begins as the project's does is shortened; no name has it
+
+
 def _encode(**words: str) -> bytes:
-    text = " ".join((MARK, *(f"{key}={value}" for key, value in words.items() if value)))
-    return text.encode()[:ALIAS_SIZE]
+    """Never cut off: half an address is another address. Raises OSError: ENAMETOOLONG."""
+    found = _joined(words)
+    if len(found) > ALIAS_SIZE:
+        project = words["project"]
+        found = _joined(
+            {
+                key: f"{_PROJECT}{value.removeprefix(project)}"
+                if key != "project" and _extends(value, project)
+                else value
+                for key, value in words.items()
+            }
+        )
+    if len(found) > ALIAS_SIZE:
+        error = OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        error.add_note(f"an interface's alias has {ALIAS_SIZE} bytes, this one had {len(found)}: choose shorter names")
+        raise error
+    return found
+
+
+def _joined(words: dict[str, str]) -> bytes:
+    return " ".join((MARK, *(f"{key}={value}" for key, value in words.items() if value))).encode()
+
+
+def _extends(name: str, project: str) -> bool:
+    return len(project) > len(_PROJECT) and name.startswith(project)
 
 
 def _decode(alias: str) -> dict[str, str]:
-    mark, *words = alias.split(" ")
+    mark, *pairs = alias.split(" ")
     if mark != MARK:
         return {}
-    return {key: value for key, _, value in (word.partition("=") for word in words)}
+    words = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+    project = words.get("project", "")
+    return {
+        key: f"{project}{value.removeprefix(_PROJECT)}" if value.startswith(_PROJECT) else value
+        for key, value in words.items()
+    }
 
 
 def _list(words: dict[str, str], key: str) -> tuple[str, ...]:
