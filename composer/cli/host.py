@@ -19,6 +19,8 @@ from composer.linux.pidfd import PIDFD_GET_INFO, PIDFD_INFO, pidfd_open
 from composer.runtime.cgroup import files, hierarchy
 from composer.runtime.cgroup.hierarchy import Hierarchies
 from composer.runtime.network import forwarding
+from composer.runtime.network.host import HostNetwork
+from composer.runtime.network.labels import NetworkLabel
 
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
 CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_SETUID", "CAP_SETGID")
@@ -237,6 +239,7 @@ INTERFACES = {
 
 def _networks() -> Iterator[Finding]:
     from composer.linux import rtnetlink
+    from composer.runtime.network import host
 
     remedy = "modprobe {0}; it is CONFIG_{1} of the kernel"
     with rtnetlink.open_route() as route:
@@ -252,8 +255,9 @@ def _networks() -> Iterator[Finding]:
             yield Finding(
                 f"{kind} interfaces", not said, consequence=consequence, remedy=remedy.format(kind, kind.upper())
             )
+        there = host.observe(route)
     yield _nftables()
-    yield from map(_forwarding, forwarding.SWITCHES)
+    yield from (_forwarding(family, there) for family in forwarding.SWITCHES)
 
 
 def _nftables() -> Finding:
@@ -271,15 +275,24 @@ def _nftables() -> Finding:
     return Finding("nftables", True)
 
 
-def _forwarding(family: str) -> Finding:
-    """Never missing: what `up` would change."""
+def _forwarding(family: str, there: HostNetwork) -> Finding:
+    """Never missing: what `up` would change, or has changed and for whom."""
     name = forwarding.SWITCHES[family].removeprefix("/proc/sys/").replace("/", ".")
     what = "the first network with a way out" if family == "4" else "the first with a way out and IPv6"
     try:
-        detail = "on" if forwarding.is_on(family) else f"off: {what} switches it on, the last `down` off again"
+        if not forwarding.is_on(family):
+            detail = f"off: {what} switches it on, the last `down` off again"
+        elif for_whom := dict.fromkeys(map(_whose, forwarding.holders(family, there))):
+            detail = f"on because of {', '.join(for_whom)}; it was off, and is again after the last `down`"
+        else:
+            detail = "on"
     except OSError:
         detail = f"this kernel has no IPv{family}"
     return Finding(name, True, detail)
+
+
+def _whose(label: NetworkLabel) -> str:
+    return f"project {label.project}" if label.project else f"network {label.network}"
 
 
 def _systemd() -> Finding:

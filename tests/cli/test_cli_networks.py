@@ -228,6 +228,43 @@ def test_what_cannot_be_is_told(pycompose: Pycompose, words: list[str], said: st
     assert names(pycompose) == []
 
 
+def test_check_tells_for_whom_packets_are_forwarded(pycompose: Pycompose, busybox_rootfs: Path) -> None:
+    switch = Path("/proc/sys/net/ipv4/ip_forward")
+    before = switch.read_text()
+    lines = f"{{rootfs: {busybox_rootfs}, command: [sleep, '600'], stop_grace_period: 0s}}"
+    long = "p" * 60  # its network's alias would be longer than the kernel takes
+    networks = f"{{default: {{name: '{long}_{'n' * 39}'}}}}"
+    (pycompose.directory / "compose.yaml").write_text(f"services:\n  web: {lines}\n")
+    (pycompose.directory / "long.yaml").write_text(f"services:\n  web: {lines}\nnetworks: {networks}\n")
+
+    def told() -> str:
+        found = json.loads(pycompose("check", "--format", "json", check=False).stdout)
+        return next(str(it["detail"]) for it in found if it["feature"] == "net.ipv4.ip_forward")
+
+    try:
+        switch.write_text("0\n")
+        assert told().startswith("off: the first network with a way out switches it on")
+        pycompose("-p", "one", "up", "-d")
+        pycompose("-f", "long.yaml", "-p", long, "up", "-d")
+        pycompose("network", "create", "by-hand")
+        assert told() == (
+            f"on because of network by-hand, project one, project {long}; "
+            "it was off, and is again after the last `down`"
+        )
+        pycompose("-p", "one", "down")
+        pycompose("network", "rm", "by-hand")
+        assert told().startswith(f"on because of project {long};")
+        pycompose("-p", long, "down")
+        assert told().startswith("off: ")
+        switch.write_text("1\n")
+        pycompose("-p", "one", "up", "-d")
+        assert told() == "on"
+        pycompose("-p", "one", "down")
+        assert switch.read_text() == "1\n"
+    finally:
+        switch.write_text(before)
+
+
 def test_long_names_cost_no_address_and_no_network(pycompose: Pycompose, busybox_rootfs: Path) -> None:
     """What is written on an interface has 255 bytes."""
     project, service, network = "p" * 60, "s" * 60, "n" * 100

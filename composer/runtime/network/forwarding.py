@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from composer.runtime.network.host import HostNetwork
+from composer.runtime.network.labels import NetworkLabel
 from composer.spec.network import Driver, Network
 
 SWITCHES = {"4": "/proc/sys/net/ipv4/ip_forward", "6": "/proc/sys/net/ipv6/conf/all/forwarding"}
@@ -27,9 +28,15 @@ def needed(network: Network) -> tuple[str, ...]:
     return tuple(family for family, wanted in (("4", network.ipv4), ("6", network.ipv6)) if wanted)
 
 
+def holders(family: str, there: HostNetwork) -> tuple[NetworkLabel, ...]:
+    """The networks for which a family is forwarded because of us, by name; none where it was on anyway, or is off."""
+    labels = (found.label for found in there.networks.values())
+    return tuple(sorted((it for it in labels if family in it.forwarding), key=lambda it: it.network))
+
+
 def switch_on(network: Network, there: HostNetwork) -> tuple[str, ...]:
     """Switch on what is needed and off; the families that are on because of us. Raises OSError."""
-    ours = {family for found in there.networks.values() for family in found.label.forwarding}
+    ours = {family for family in SWITCHES if holders(family, there)}
     for family in needed(network):
         if not is_on(family):
             _write(family, "1")
@@ -39,9 +46,9 @@ def switch_on(network: Network, there: HostNetwork) -> tuple[str, ...]:
 
 def switch_off(families: Iterable[str], left: HostNetwork) -> None:
     """Undo `switch_on` for families that no network on `left` holds any longer. Raises OSError."""
-    held = {family for found in left.networks.values() for family in found.label.forwarding}
-    for family in set(families) - held:
-        _write(family, "0")
+    for family in set(families):
+        if not holders(family, left):
+            _write(family, "0")
 
 
 def _write(family: str, value: str) -> None:
