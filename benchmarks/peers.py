@@ -21,6 +21,7 @@ from benchmarks.measuring import run
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PATIENCE = 30.0  # seconds for a daemon to be there
+VOLATILE = "/run"  # in memory, as everywhere: where crun, runc and pycompose keep what a reboot ends
 
 
 def rootfs(place: Path) -> Path:
@@ -52,7 +53,7 @@ class Pycompose:
 
     @property
     def state(self) -> dict[str, str]:
-        return {"PYCOMPOSE_RUN": f"{self.place}/run", "PYCOMPOSE_ROOT": f"{self.place}/state"}
+        return {"PYCOMPOSE_RUN": f"{VOLATILE}/pycompose", "PYCOMPOSE_ROOT": f"{self.place}/state"}
 
     def __call__(self, *words: str) -> str:
         return run(str(SCRIPTS / "pycompose"), "--progress", "quiet", *words, **self.state)
@@ -73,7 +74,7 @@ class Runtime:
 
     @property
     def _options(self) -> tuple[str, str]:
-        return ("--root", f"{self.place}/{self.program}")
+        return ("--root", f"{VOLATILE}/{self.program}")
 
     def bundle(self, number: int, argv: list[str]) -> Path:
         place = self.place / "bundles" / f"{self.program}-{number}"

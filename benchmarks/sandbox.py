@@ -81,4 +81,5 @@ def _settle(name: str) -> None:
         own = f"{tree}/{name}"
         if os.path.isdir(own):
             subprocess.run(["mount", "--bind", own, tree], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
