@@ -55,7 +55,8 @@ from composer.spec.network import Attachment
 Road = tuple[tuple[str, Callable[[Child], None]], ...]
 
 NOTHING_DEPOSITED: Deposits = {}
-BUNDLE_DIRECTORIES = ("upper", "work", "merged", "files")
+BUNDLE_DIRECTORIES = (("upper", 0o755), ("work", 0o700))
+STATE_DIRECTORIES = (("merged", 0o700), ("files", 0o700))
 
 
 @frozen
@@ -217,9 +218,11 @@ def cgroup_name(spec: ContainerSpec) -> str:
 def _make_places(launch: Launch, undo: ExitStack) -> None:
     """The container's directories, and the sources of binds that are to be made."""
     _make_directory(launch.state, undo, mode=0o711)
+    for name, mode in STATE_DIRECTORIES:
+        _make_directory(f"{launch.state}/{name}", undo, mode=mode)
     _make_directory(launch.bundle, undo, mode=0o710)
-    for name in BUNDLE_DIRECTORIES:
-        _make_directory(f"{launch.bundle}/{name}", undo, mode=0o755 if name == "upper" else 0o700)
+    for name, mode in BUNDLE_DIRECTORIES:
+        _make_directory(f"{launch.bundle}/{name}", undo, mode=mode)
     for one in launch.spec.mounts:
         if isinstance(one, Bind) and one.create_source:
             _make_directory(one.source, undo, mode=0o755)
@@ -228,10 +231,10 @@ def _make_places(launch: Launch, undo: ExitStack) -> None:
 def _write_files(launch: Launch, attachments: tuple[Attachment, ...], undo: ExitStack) -> None:
     """The generated files; some tell the container its addresses."""
     for file in launch.spec.files:
-        path = files.host_path(launch.bundle, file.target)
+        path = files.host_path(launch.state, file.target)
         if not os.path.lexists(path):
             undo.callback(_unlink, path)
-        files.write(launch.bundle, files.addressed(file, attachments))
+        files.write(launch.state, files.addressed(file, attachments))
 
 
 def _make_directory(path: str, undo: ExitStack, *, mode: int) -> None:

@@ -1,4 +1,4 @@
-"""Generated files such as /etc/hosts: kept in the bundle, shown in the container by a bind mount.
+"""Generated files such as /etc/hosts: kept in the state directory, shown in the container by a bind mount.
 
 The host's side may rewrite such a file in place while the container runs (a rename would leave the container with
 the old one): `write` keeps the inode.
@@ -13,9 +13,9 @@ from composer.spec.mounts import File
 from composer.spec.network import Attachment
 
 
-def host_path(bundle: str, target: str) -> str:
+def host_path(state: str, target: str) -> str:
     """Where the file that the container sees at `target` is kept."""
-    return f"{bundle}/files/{target.strip('/').replace('%', '%25').replace('/', '%2F')}"
+    return f"{state}/files/{target.strip('/').replace('%', '%25').replace('/', '%2F')}"
 
 
 def addressed(file: File, attachments: tuple[Attachment, ...]) -> File:
@@ -29,11 +29,11 @@ def addressed(file: File, attachments: tuple[Attachment, ...]) -> File:
     return replace(file, content=file.content + "".join(lines))
 
 
-def write(bundle: str, file: File) -> None:
+def write(state: str, file: File) -> None:
     """Make or rewrite one file. Raises OSError."""
     content = file.content.encode(errors="surrogateescape")
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    fd = os.open(host_path(bundle, file.target), flags, file.mode)
+    fd = os.open(host_path(state, file.target), flags, file.mode)
     try:
         if os.read(fd, len(content) + 1) != content:  # ext4 flushes what was truncated and rewritten: avoid it
             os.ftruncate(fd, 0)

@@ -2,7 +2,7 @@
 
 The memory is a ramfs, which the kernel never swaps out and has had for ever (tmpfs has `noswap` since Linux 6.4, and
 not in user namespaces). It has no limit of its own and needs none: nobody can write to it once it is made. It is
-mounted in the child's own mount namespace, over a directory of the bundle that the child no longer needs, since only
+mounted in the child's own mount namespace, over a directory of its own that the child no longer needs, since only
 what is attached somewhere can be cloned (before Linux 6.15).
 
 A content is read at each start: a file by its path; what was deposited with the launcher from a sealed memory file,

@@ -37,8 +37,8 @@ class Launch:
 
     spec: ContainerSpec
     lower: str  # the read-only root below the container's own layer: an unpacked layer, a directory, or "/"
-    bundle: str  # durable: upper/, work/, merged/, files/
-    state: str  # until reboot: the FIFOs
+    bundle: str  # durable: upper/, work/
+    state: str  # until reboot: the FIFOs, merged/, files/
     cache: str  # may be emptied at any time: compiled filters
     hidden: tuple[str, ...]  # our own directories, which a container over "/" must not see
     joins: tuple[tuple[str, int, int], ...] = ()  # (namespace as in spec.Namespaces, pid, start time of that process)

@@ -3,7 +3,7 @@
     open       binds and the null device, as detached mounts, while the host's tree is as it was: a copy made before
                the next step is still a peer of the host's mount, which shared propagation needs
     private    MS_SLAVE on everything: nothing done here reaches the host
-    overlay    the root, attached at merged/ of the bundle
+    overlay    the root, attached at merged/ of the state directory
     hide       over the host's own root: our own directories, other containers' among them
     mounts     in the spec's order; /dev with its nodes, unless the spec binds one
     devices    nodes asked for
@@ -62,7 +62,7 @@ class Layout:
 
     @property
     def merged(self) -> str:
-        return f"{self.launch.bundle}/merged"
+        return f"{self.launch.state}/merged"
 
 
 @mutable
@@ -91,7 +91,7 @@ def open_sources(root: Root) -> None:
             with about(f"volume {place.name} on {one.target}"):
                 root.binds[index] = volume.open_mount(one, place)
     for file in launch.spec.files:
-        root.files.append((file.target, open_tree(files.host_path(launch.bundle, file.target))))
+        root.files.append((file.target, open_tree(files.host_path(launch.state, file.target))))
     for grant in launch.spec.grants:
         with about(grant.name):
             root.contents.append(grants.open_content(grant, root.layout.deposits))
@@ -210,7 +210,7 @@ def add_grants(root: Root) -> None:
     """Show configs and secrets."""
     launch = root.layout.launch
     if launch.spec.grants:
-        over, user = f"{launch.bundle}/files", launch.spec.process.user
+        over, user = f"{launch.state}/files", launch.spec.process.user
         grants.show(launch.spec.grants, root.contents, root_fd=root.root_fd, over=over, user=user)
 
 

@@ -14,6 +14,8 @@
         launch.json                     what the launcher was asked to run
         exit.json                       the launcher's word on how it ended, until the record has it
         stdin  stdout  stderr           FIFOs
+        merged/                         where its root is mounted, in its own mount namespace
+        files/                          generated files: hosts, hostname, resolv.conf
     removed/<name>/                     the same of one that is no more, for the moment that its deletion takes
 <root>/
     layers/<digest>/                    unpacked root file systems
@@ -24,8 +26,7 @@
     key                                 store.identities
     cache/                              compiled system call filters and such: may be deleted at any time
     projects/<project>/<name>/          "bundle" of one container
-        upper/  work/  merged/          its writable layer and the place where its root is mounted
-        files/                          generated files: hosts, hostname, resolv.conf
+        upper/  work/                   its writable layer
         log/                            store.logs
 """
 

@@ -382,6 +382,7 @@ def test_remove_deletes_whatever_a_container_has_made(machine: Machine) -> None:
         cwd="/root",
     )
     launch = machine.launch(machine.spec("true"))
+    assert sorted(os.listdir(launch.bundle)) == ["upper", "work"]  # what need not outlast a reboot is in memory
     container.remove(launch.bundle, launch.state)
     assert not os.path.exists(launch.bundle)
     assert not os.path.exists(launch.state)
