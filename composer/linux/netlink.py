@@ -6,7 +6,7 @@ Beyond this module: which messages there are (`rtnetlink`, `conntrack`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -64,3 +64,22 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind & NLA_TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]
         at += length + -length % NLMSG_ALIGNTO
+
+
+def picked(data: bytes, wanted: Collection[int]) -> dict[int, bytes]:
+    """The values of some attributes, by type: a link has forty, and hundreds of links are looked through at a time.
+
+    The first of each; what comes after the last of them is not looked at.
+    """
+    found: dict[int, bytes] = {}
+    at, end, unpack = 0, len(data) - _ATTRIBUTE.size, _ATTRIBUTE.unpack_from
+    while at <= end:
+        length, kind = unpack(data, at)
+        if length < _ATTRIBUTE.size:
+            break
+        if (kind := kind & NLA_TYPE_MASK) in wanted:
+            found.setdefault(kind, data[at + _ATTRIBUTE.size : at + length])
+            if len(found) == len(wanted):
+                break
+        at += (length + NLMSG_ALIGNTO - 1) & -NLMSG_ALIGNTO
+    return found

@@ -34,6 +34,7 @@ from composer.linux.netlink import (
     message,
     messages,
     nested,
+    picked,
 )
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
@@ -281,10 +282,13 @@ class RouteSocket:
 
     def links(self, *, master: int = 0) -> list[Link]:
         """All interfaces, or the ports of one bridge."""
-        body = _LINK.pack(0, 0, 0, 0, 0) + attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-        if master:
-            body += attribute(IFLA_MASTER, master)
-        return [_link(body) for body in self._dump(RTM_GETLINK, body)]
+        return [_link(body) for body in self._dump(RTM_GETLINK, _links_of(master))]
+
+    def aliases(self, *, master: int) -> list[str]:
+        """What is written on the ports of a bridge: a third of the work that `links` is."""
+        bodies = self._dump(RTM_GETLINK, _links_of(master))
+        found = (picked(body[_LINK.size :], (IFLA_IFALIAS,)) for body in bodies)
+        return [_text(it[IFLA_IFALIAS]) for it in found if it]
 
     def addresses(self) -> list[Address]:
         """All addresses of all interfaces."""
@@ -308,6 +312,11 @@ class RouteSocket:
                 yield found
 
 
+def _links_of(master: int) -> bytes:
+    body = _LINK.pack(0, 0, 0, 0, 0) + attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    return body + attribute(IFLA_MASTER, master) if master else body
+
+
 def _failure(request: Request, body: bytes, flags: int) -> OSError | None:
     number = -struct.unpack_from("=i", body)[0]
     if number == 0 or number in request.fine:
@@ -326,8 +335,8 @@ def _failure(request: Request, body: bytes, flags: int) -> OSError | None:
 
 def _link(body: bytes) -> Link:
     _, _, index, flags, _ = _LINK.unpack_from(body)
-    found = dict(attributes(body[_LINK.size :]))
-    info = dict(attributes(found.get(IFLA_LINKINFO, b"")))
+    found = picked(body[_LINK.size :], _OF_LINK)
+    info = picked(found.get(IFLA_LINKINFO, b""), (IFLA_INFO_KIND,))
     return Link(
         index=index,
         name=_text(found.get(IFLA_IFNAME, b"")),
@@ -339,6 +348,9 @@ def _link(body: bytes) -> Link:
         mtu=_number(found.get(IFLA_MTU)),
         mac_address=found.get(IFLA_ADDRESS, b"").hex(":"),
     )
+
+
+_OF_LINK = frozenset((IFLA_IFNAME, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_MASTER, IFLA_GROUP, IFLA_MTU, IFLA_ADDRESS))
 
 
 def _address(body: bytes) -> Address:

@@ -47,6 +47,7 @@ def test_a_bridge_with_an_address_and_a_port_is_found_again() -> None:
             ]
         )
         [port] = route.links(master=bridge.index)
+        assert route.aliases(master=bridge.index) == [port.alias]
         addresses = [it.address for it in route.addresses() if it.index == bridge.index]
         destinations = [it.destination for it in route.routes() if it.index == bridge.index]
         return bridge.kind, bridge.mtu, port.name, port.alias, port.up, addresses, destinations

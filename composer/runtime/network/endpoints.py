@@ -168,7 +168,7 @@ def _index(name: str) -> int:
 
 def _labels(route: RouteSocket, bridge: int) -> list[EndpointLabel]:
     """Of a bridge's ports."""
-    return [label for link in route.links(master=bridge) if (label := labels.read_endpoint(link))]
+    return [label for alias in route.aliases(master=bridge) if (label := labels.read_endpoint(alias))]
 
 
 def _taken(found: list[EndpointLabel], spec: ContainerSpec) -> set[str]:

@@ -62,7 +62,7 @@ def observe(route: RouteSocket) -> HostNetwork:
     ours = {link.index: label for link in links if (label := labels.read_network(link))}
     ports: dict[int, list[EndpointLabel]] = {}
     for link in links:
-        if link.master in ours and (endpoint := labels.read_endpoint(link)):
+        if link.master in ours and (endpoint := labels.read_endpoint(link.alias)):
             ports.setdefault(link.master, []).append(endpoint)
     networks = {
         ours[link.index].network: FoundNetwork(ours[link.index], link, tuple(ports.get(link.index, ())))

@@ -76,9 +76,9 @@ def read_network(link: Link) -> NetworkLabel | None:
     )
 
 
-def read_endpoint(link: Link) -> EndpointLabel | None:
-    """The label of an endpoint's link; None for every other one."""
-    words = _decode(link.alias)
+def read_endpoint(alias: str) -> EndpointLabel | None:
+    """The label of an endpoint's link, by the link's alias; None for every other one."""
+    words = _decode(alias)
     if "endpoint" not in words:
         return None
     return EndpointLabel(

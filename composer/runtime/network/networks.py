@@ -314,7 +314,7 @@ def _remove(found: FoundNetwork, *, route: RouteSocket, there: HostNetwork) -> N
     label, link = found.label, found.link.name
     group = labels.group_of(label.network)
     members = [other for other in there.links if other.group == group]
-    if all(labels.read_network(other) or labels.read_endpoint(other) for other in members):
+    if all(labels.read_network(other) or labels.read_endpoint(other.alias) for other in members):
         route.perform([rtnetlink.delete_group(group)])
     route.perform([rtnetlink.delete_link(link)])  # fine if the group was it; else somebody has changed groups
     left = replace(there, networks={key: value for key, value in there.networks.items() if value is not found})
