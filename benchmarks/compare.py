@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import peers, plot, sandbox, standing
+from benchmarks import networks, peers, plot, sandbox, standing
 from benchmarks.measuring import Cost, Costs, cost, in_turn, run
 from benchmarks.peers import Docker, Pycompose, Runtime
 from benchmarks.standing import Figure
@@ -101,6 +101,14 @@ def one_more_container(bench: Bench) -> Iterator[Row]:
         found = in_turn(bench.rounds * 3, {"theirs": partial(_one, theirs)})
         what = f"`up -d`, one more container{' with a bridge' if network else ''}"
         yield Row(what, slope, f"{program} run --detach", found["theirs"].median, goal, found["theirs"].spread)
+
+
+def one_more_endpoint(bench: Bench) -> Iterator[Row | Figure]:
+    """A container's place in a network, without the container."""
+    found = networks.measured(str(bench.place), endpoints=30, rounds=bench.rounds)
+    yield row("`veth`, one endpoint of a network", found, networks.PEER)
+    wall = 1000 * networks.less_the_fork(found).wall
+    yield Figure("one endpoint of a network, beyond the fork of its container", wall, "ms", networks.PROMISED)
 
 
 def growth(bench: Bench) -> Iterator[Figure]:
@@ -255,6 +263,7 @@ def machine() -> str:
 
 def rows(bench: Bench) -> Iterator[Row | Figure | str]:
     yield from one_more_container(bench)
+    yield from one_more_endpoint(bench)
     yield from looking(bench)
     yield from growth(bench)
     with peers.docker(bench.place, bench.root) as found:
