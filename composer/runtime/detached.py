@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
+from composer.runtime import forks
 
 NOT_EXECUTED = 127
 
@@ -17,25 +19,38 @@ def detach(become: Callable[[], NoReturn], *, log: int) -> None:
     Standard input is /dev/null, what it says goes to the descriptor `log`, and none but those that `become` makes
     inheritable come along.
     """
+    _fork_twice(partial(_execute, become), log)
+
+
+def fork(serve: Callable[[], object], *, log: int, keep: tuple[int, ...]) -> None:
+    """Have `serve` called in such a process, without a program of its own: see `forks`. Raises OSError."""
+    _fork_twice(partial(forks.go_on, serve, keep=keep), log)
+
+
+def _fork_twice(go_on: Callable[[], NoReturn], log: int) -> None:
     pid = os.fork()
     if pid == 0:
         try:
             os.setsid()
             if os.fork() == 0:
-                _execute(become, log)
+                _settle(log)
+                go_on()
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
 
 
-def _execute(become: Callable[[], NoReturn], log: int) -> None:
+def _settle(log: int) -> None:
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir("/")
+    os.umask(0o022)
+
+
+def _execute(become: Callable[[], NoReturn]) -> NoReturn:
     try:
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        os.dup2(null, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.chdir("/")
-        os.umask(0o022)
         reset_signals()
         close_range(3, flags=CLOSE_RANGE_CLOEXEC)
         become()

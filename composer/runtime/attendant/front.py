@@ -110,7 +110,7 @@ class Front:
     def _reach(self, *, but: str = "") -> Attendant:
         """The attendant; one that is new to us is told of all that run but one."""
         if self._attendant is None:
-            self._attendant = spawn.reach(self._project, directory=self._directory)
+            self._attendant = spawn.reach(self._project, directory=self._directory, start=spawn.fork)
             self._loop.watch(self._attendant.fileno(), self._has_ended)
             for known in [known for name, known in self._known.items() if name != but]:
                 self._attendant.serve(known.resident, known.pidfd)

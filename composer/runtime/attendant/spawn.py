@@ -4,7 +4,7 @@
     flock(attendant.lock): nobody has it
     bind, listen: attendant.sock
     fork ──────────────────────────────────► setsid
-                                             fork, execve ──────────────► has the lock and the listening socket
+                                             fork, `Start` ─────────────► has the lock and the listening socket
     waitpid ◄─────────────────────────────── _exit                          by inheritance, as long as it lives
     connect: it need not have got that far
 
@@ -20,25 +20,37 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
 from composer.errors import HostError
 from composer.linux.pidfd import pidfd_open, pidfd_send_signal
+from composer.runtime import detached
 from composer.runtime.attendant.client import PATIENCE, Attendant
-from composer.runtime.attendant.process import LOCK, LOG, SOCKET, Config
+from composer.runtime.attendant.process import LOCK, LOG, SOCKET, Config, main
 from composer.runtime.attendant.protocol import VERSION
-from composer.runtime.detached import detach
 from composer.runtime.launcher import packets
 from composer.spec import codec
 
 MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 BACKLOG = 16
+Start = Callable[[Config, int], None]  # what makes the process; standard error of it is the descriptor
 ATTEMPTS = 200
 PAUSE = 0.01  # seconds between attempts at one that is just starting or leaving
 
 
-def connect(project: str, *, directory: str) -> socket.socket:
+def execute(config: Config, log: int) -> None:
+    """Have an attendant with an interpreter of its own. Raises OSError."""
+    detached.detach(partial(_become, config), log=log)
+
+
+def fork(config: Config, log: int) -> None:
+    """Have an attendant that is a fork of the caller: of a launcher, which has imported all of it. Raises OSError."""
+    detached.fork(partial(main, config), log=log, keep=(config.listener_fd, config.lock_fd))
+
+
+def connect(project: str, *, directory: str, start: Start = execute) -> socket.socket:
     """A blocking connection to the attendant of a project, which is started if there is none. Raises HostError.
 
     The caller has one thread: it forks.
@@ -48,19 +60,19 @@ def connect(project: str, *, directory: str) -> socket.socket:
             sock = find(directory)
             if sock is not None:
                 return sock
-            if not _start(project, directory):
+            if not _start(project, directory, start):
                 time.sleep(PAUSE)  # it is between two of its own steps
     except OSError as error:
         raise HostError(f"cannot start the attendant of project {project}: {error.strerror}") from error
     raise HostError(f"cannot reach the attendant of project {project}: it does not answer at {directory}/{SOCKET}")
 
 
-def reach(project: str, *, directory: str) -> Attendant:
+def reach(project: str, *, directory: str, start: Start = execute) -> Attendant:
     """The attendant of a project, started if there is none, and replaced if it is of another version. Raises HostError.
 
     One that is new knows nobody: whoever holds a connection to the one before sees it end, and tells everything anew.
     """
-    attendant = Attendant(connect(project, directory=directory)).greet()
+    attendant = Attendant(connect(project, directory=directory, start=start)).greet()
     if attendant.version == VERSION:
         return attendant
     attendant.close()
@@ -72,7 +84,7 @@ def reach(project: str, *, directory: str) -> Attendant:
         pidfd_send_signal(pidfd, signal.SIGTERM)
         select.select([pidfd], [], [], PATIENCE)
         os.close(pidfd)
-    return Attendant(connect(project, directory=directory)).greet()
+    return Attendant(connect(project, directory=directory, start=start)).greet()
 
 
 def find(directory: str) -> socket.socket | None:
@@ -104,7 +116,7 @@ def wait_gone(directory: str, *, patience: float) -> None:
     os.close(pidfd)
 
 
-def _start(project: str, directory: str) -> bool:
+def _start(project: str, directory: str, start: Start) -> bool:
     """Whether one was started; False where there is one. Raises OSError."""
     lock = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -115,7 +127,7 @@ def _start(project: str, directory: str) -> bool:
         if not os.fstat(lock).st_nlink:
             return False  # whoever held it has left and taken it away: this is the lock of nothing
         with _listen(f"{directory}/{SOCKET}") as listener:
-            _spawn(Config(project, directory, listener.fileno(), lock))
+            _log_to_file(partial(start, Config(project, directory, listener.fileno(), lock)), directory)
         return True
     finally:
         os.close(lock)
@@ -137,10 +149,10 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
-def _spawn(config: Config) -> None:
-    log = os.open(f"{config.directory}/{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def _log_to_file(start: Callable[[int], None], directory: str) -> None:
+    log = os.open(f"{directory}/{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        detach(partial(_become, config), log=log)
+        start(log)
     finally:
         os.close(log)
 

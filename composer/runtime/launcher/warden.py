@@ -2,7 +2,8 @@
 
     launcher                                   supervisor
     socketpair ──── one end, inherited ──────► fd number is its last argument
-    fork, execve ────────────────────────────► a fresh interpreter, which forks nothing
+    fork ────────────────────────────────────► the first one goes on with what is imported already; the others
+                                               execute, as our files may have been replaced. It forks nothing
     pidfd readable: it has ended
       exit status 0: nothing is left to supervise
       anything else: again, after a delay
@@ -15,14 +16,18 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable
+from functools import partial
 
 from composer.linux.pidfd import pidfd_open
 from composer.linux.process import reset_signals
+from composer.runtime import forks
 from composer.runtime.launcher.backoff import Backoff
 from composer.runtime.launcher.loop import Loop
 
 NOT_EXECUTED = 127
+INTERPRETER = (sys.executable, "-I", "-S")  # as we are run ourselves
 
 
 class Warden:
@@ -45,21 +50,26 @@ class Warden:
         self._log = log
         self._done = done
         self._backoff = Backoff()
+        self._is_first = True
 
     def start(self) -> None:
         """Start a supervisor."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            self._execute(theirs.fileno())
+            self._begin(theirs.fileno())
+        self._is_first = False
         theirs.close()
         self._backoff.began()
         pidfd = pidfd_open(pid)
         self._loop.watch(pidfd, lambda: self._bury(pid, pidfd))
         self._connect(ours)
 
-    def _execute(self, fd: int) -> None:
+    def _begin(self, fd: int) -> None:
         try:
+            count = len(INTERPRETER)
+            if self._is_first and self._argv[:count] == INTERPRETER:
+                forks.go_on(partial(_run, *self._argv[count:], str(fd)), keep=(fd,))
             os.set_inheritable(fd, True)
             reset_signals()
             os.execv(self._argv[0], [*self._argv, str(fd)])
@@ -76,3 +86,10 @@ class Warden:
         code, delay = os.waitstatus_to_exitcode(status), self._backoff.next()
         self._log(f"supervisor {pid} ended with {code}; the next one starts in {delay:.1f} s")
         self._loop.call_later(delay, self.start)
+
+
+def _run(script: str, *arguments: str) -> None:
+    """What the interpreter does with a script."""
+    sys.argv = [script, *arguments]
+    with open(script, "rb") as file:
+        exec(compile(file.read(), script, "exec"), {"__name__": "__main__", "__file__": script})

@@ -7,9 +7,7 @@ then it takes away what leads to the container, and leaves. So neither superviso
 from __future__ import annotations
 
 import os
-import signal
 import socket
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -18,7 +16,7 @@ from composer.linux import conntrack
 from composer.linux.identity import start_time
 from composer.linux.pidfd import pidfd_open
 from composer.linux.prctl import set_name
-from composer.linux.process import close_range, reset_signals
+from composer.runtime import forks
 from composer.runtime.launcher.loop import Loop
 from composer.runtime.ports import publication, rules
 from composer.runtime.ports.proxy import Proxy
@@ -26,7 +24,6 @@ from composer.runtime.ports.publication import Publication
 from composer.spec.network import PortBinding
 
 NAME = "pycompose-ports"
-STANDARD_ERROR = 2
 
 Held = tuple[PortBinding, socket.socket]
 
@@ -51,44 +48,26 @@ def start(it: Publication, state: str, *, sockets: list[Held], pidfd: int) -> Po
 
 def _be(it: Publication, state: str, *, sockets: list[Held], pidfd: int) -> NoReturn:
     """Never back into what the caller was about to do."""
-    status = 1
     try:
         os.setsid()  # a terminal's signals are not for us
         set_name(NAME)
-        signal.set_wakeup_fd(-1)
-        reset_signals()
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        _keep_only((pidfd, *(sock.fileno() for _, sock in sockets)))
-        _serve(it, state, sockets=sockets, pidfd=pidfd)
-        status = 0
+        keep = (pidfd, *(sock.fileno() for _, sock in sockets))
+        forks.go_on(lambda: _serve(it, state, sockets=sockets, pidfd=pidfd), keep=keep)
     finally:
-        if status:
-            _tell(it)
-        os._exit(status)
-    raise AssertionError("_exit does not return")
-
-
-def _tell(it: Publication) -> None:
-    import traceback  # a launcher has no use for it
-
-    with suppress(OSError):
-        os.write(STANDARD_ERROR, f"{NAME} of container {it.container}: {traceback.format_exc()}".encode())
-
-
-def _keep_only(fds: Iterable[int]) -> None:
-    """Close everything else; standard error stays the launcher's log."""
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for number in (0, 1):
-        os.dup2(null, number)
-    first = STANDARD_ERROR + 1
-    for fd in sorted(fds):
-        if fd > first:
-            close_range(first, fd - 1)
-        first = fd + 1
-    close_range(first)
+        os._exit(1)
 
 
 def _serve(it: Publication, state: str, *, sockets: list[Held], pidfd: int) -> None:
+    try:
+        _forward(it, sockets=sockets, pidfd=pidfd)
+        clear(it)
+        publication.remove(state)
+    except Exception as error:
+        error.add_note(f"{NAME} of container {it.container}")
+        raise
+
+
+def _forward(it: Publication, *, sockets: list[Held], pidfd: int) -> None:
     loop = Loop()
     proxy = Proxy(loop, it.backends)
     for binding, sock in sockets:
@@ -98,8 +77,6 @@ def _serve(it: Publication, state: str, *, sockets: list[Held], pidfd: int) -> N
     proxy.close()
     for _, sock in sockets:
         sock.close()
-    clear(it)
-    publication.remove(state)
 
 
 def clear(it: Publication) -> None:
