@@ -9,7 +9,6 @@ from composer.cli.invocation import Invocation
 from composer.cli.operation import perform
 from composer.cli.options import Option, number, text
 from composer.cli.project import existing_project
-from composer.cli.render import plan as plans
 from composer.control.messages import Operation
 from composer.errors import HostError, UsageError
 from composer.planner.observed import Observed
@@ -44,6 +43,8 @@ def change(call: Invocation, operation: Operation, *, planning: Planning) -> int
 
 def print_plan(call: Invocation, plan: Plan) -> None:
     """What would be done."""
+    from composer.cli.render import plan as plans
+
     if call.arguments.text("format") == "json":
         print(plans.as_json(plan))
         return

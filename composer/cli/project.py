@@ -45,7 +45,7 @@ def load_request(call: Invocation) -> LoadRequest:
 def name_of_project(call: Invocation) -> str:
     """The project meant. Raises PycomposeError: no file and no name is given."""
     request = load_request(call)
-    environment = _with_env_files(request)
+    environment = with_env_files(request)
     if request.project_name or environment.get("COMPOSE_PROJECT_NAME"):
         return project_name(request, environment=environment, in_file=None, directory=call.cwd)
     try:
@@ -53,7 +53,7 @@ def name_of_project(call: Invocation) -> str:
     except FileNotFound as error:
         raise _or_name_one(error, call) from None
     _refuse_missing(found.files, call)
-    environment = _with_env_files(request, directory=found.directory)
+    environment = with_env_files(request, directory=found.directory)
     in_file = next(filter(None, map(_name_in_file, reversed(found.files))), None)
     if in_file is not None and "$" in in_file:
         in_file = _interpolated_name(request)
@@ -99,7 +99,7 @@ def projects(call: Invocation) -> Iterator[str]:
         names = sorted(os.listdir(call.paths.run))
     except (FileNotFoundError, NotADirectoryError):
         return
-    yield from (name for name in names if os.path.isdir(f"{call.paths.run}/{name}"))
+    yield from (name for name in names if not name.startswith(".") and os.path.isdir(f"{call.paths.run}/{name}"))
 
 
 def desired_tree(paths: ProjectPaths) -> dict[str, object]:
@@ -129,14 +129,19 @@ def _files(call: Invocation, project: str) -> tuple[str, ...]:
     return config_files(call.paths.project(project))
 
 
-def _with_env_files(request: LoadRequest, *, directory: str | None = None) -> Mapping[str, str]:
+def env_files(request: LoadRequest) -> tuple[str, ...]:
+    """Those that are named, `.env` where it lies is not."""
+    listed = filter(None, request.environment.get("COMPOSE_ENV_FILES", "").split(","))
+    return tuple(os.path.join(request.cwd, path) for path in request.env_files or listed)
+
+
+def with_env_files(request: LoadRequest, *, directory: str | None = None) -> Mapping[str, str]:
     """The process environment and what `.env` files add to it, those beside the Compose files where they are known.
 
     The reader of these files is not imported where there is none, as everywhere most of the time.
     """
     places = (request.directory, directory or request.directory)
-    named = request.env_files or request.environment.get("COMPOSE_ENV_FILES")
-    if not named and not any(os.path.exists(f"{place}/.env") for place in places):
+    if not env_files(request) and not any(os.path.exists(f"{place}/.env") for place in places):
         return request.environment
     from composer.loader.environment import interpolation_environment, with_project_env
     from composer.loader.files import Files

@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 
 from composer.cli.changing import observed, print_plan, timeout_ns
+from composer.cli.compiling import Compiled
 from composer.cli.invocation import Invocation
-from composer.cli.loading import deposits_of
 from composer.cli.operation import perform
 from composer.cli.options import switch, text, texts
 from composer.control.messages import Up
 from composer.errors import UsageError
-from composer.loader.request import Loaded
 from composer.planner.options import UpOptions
-from composer.planner.reconcile import reconcile
-from composer.planner.volumes import differences
 from composer.spec.desired import Desired
 from composer.spec.rootfs import Archive
 
@@ -73,6 +70,9 @@ def ineffective(call: Invocation) -> str:
 
 def show_plan(call: Invocation, desired: Desired, options: UpOptions) -> int:
     """What `up` would do."""
+    from composer.planner.reconcile import reconcile
+    from composer.planner.volumes import differences
+
     places = call.paths.project(desired.project)
     there = observed(call, places, desired=desired, layers=_layers(call, desired))
     print_plan(call, reconcile(desired, there, options=options))
@@ -91,15 +91,17 @@ def _layers(call: Invocation, desired: Desired) -> dict[str, str]:
     return {path: digest for path, digest in digests.items() if digest is not None}
 
 
-def converge(call: Invocation, found: Loaded, desired: Desired, options: UpOptions) -> int:
+def converge(call: Invocation, found: Compiled, options: UpOptions) -> int:
     """Do it and do not stay."""
+    desired = found.desired
     if call.arguments.switch("dry-run"):
         return show_plan(call, desired, options)
     call.require_root()
+    found.remember(call)
     perform(
         call,
         desired.project,
         Up(desired, options, timeout_ns=timeout_ns(call)),
-        deposits=deposits_of(call, found, desired),
+        deposits=found.deposits(call),
     )
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Mapping as Table
 
 from composer.frozen import field, frozen, mutable
 from composer.loader.codes import Code
+from composer.loader.consulted import Consulted
 from composer.loader.environment import default_env_file, read_env_files
 from composer.loader.extends import Extends
 from composer.loader.files import Files
@@ -155,7 +156,7 @@ class Assembly:
                     hint="remove one include",
                 )
                 return None
-            if not os.path.isfile(file):
+            if not self.files.is_file(file):
                 message = f"cannot include {self.files.shown(file)}: there is no such file"
                 hint = f"the path is relative to {self.files.shown(path)}"
                 self.problems.error(Code.MISSING_FILE, message, at=entry.place, path=("include",), hint=hint)
@@ -170,12 +171,12 @@ class Assembly:
         directory = absolute(named[0], directory=base, home=home) if named else os.path.dirname(files[0])
         env_files = tuple(absolute(text, directory=base, home=home) for text in _texts(entry, "env_file"))
         values = read_env_files(
-            env_files or default_env_file(directory),
+            env_files or default_env_file(directory, self.files),
             outer=sources.environment,
             files=self.files,
             problems=self.problems,
         )
-        return Sources(files, directory, {**values, **sources.environment})
+        return Sources(files, directory, Consulted(values, first=sources.environment))
 
 
 def _texts(entry: Mapping, key: str) -> tuple[str, ...]:

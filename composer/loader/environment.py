@@ -16,7 +16,8 @@ _TRUE = frozenset(("1", "true", "yes", "on", "y", "t"))
 def interpolation_environment(request: LoadRequest, *, files: Files, problems: Problems) -> dict[str, str]:
     """Before files are looked for: `--env-file`, else COMPOSE_ENV_FILES, else `.env` beside the first `-f`, or here."""
     named = _named(request)
-    paths = tuple(os.path.join(request.cwd, path) for path in named) if named else _default(request, request.directory)
+    here = request.directory
+    paths = tuple(os.path.join(request.cwd, path) for path in named) if named else _default(request, here, files)
     values = read_env_files(paths, outer=request.environment, files=files, problems=problems)
     return {**values, **request.environment}
 
@@ -27,7 +28,7 @@ def with_project_env(
     """Gaps are filled from the `.env` of the project's directory, unless files were named or it has been read."""
     if _named(request) or request.directory == directory:
         return dict(environment)
-    values = read_env_files(_default(request, directory), outer=environment, files=files, problems=problems)
+    values = read_env_files(_default(request, directory, files), outer=environment, files=files, problems=problems)
     return {**values, **environment}
 
 
@@ -36,14 +37,14 @@ def _named(request: LoadRequest) -> tuple[str, ...]:
     return request.env_files or tuple(filter(None, listed))
 
 
-def _default(request: LoadRequest, directory: str) -> tuple[str, ...]:
+def _default(request: LoadRequest, directory: str, files: Files) -> tuple[str, ...]:
     disabled = request.environment.get("COMPOSE_DISABLE_ENV_FILE", "").lower() in _TRUE
-    return () if disabled else default_env_file(directory)
+    return () if disabled else default_env_file(directory, files)
 
 
-def default_env_file(directory: str) -> tuple[str, ...]:
+def default_env_file(directory: str, files: Files) -> tuple[str, ...]:
     path = os.path.join(directory, ".env")
-    return (path,) if os.path.isfile(path) else ()
+    return (path,) if files.is_file(path) else ()
 
 
 def read_env_files(

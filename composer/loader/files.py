@@ -21,6 +21,8 @@ class Files:
     cwd: str
     stdin: TextIO | None = None
     contents: dict[str, bytes] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)  # of the contents, which are by what is shown
+    absent: set[str] = field(default_factory=set)  # what was looked for in vain
 
     def shown(self, path: str) -> str:
         if path == STDIN:
@@ -33,6 +35,7 @@ class Files:
         shown = self.shown(path)
         if shown not in self.contents:
             self.contents[shown] = self._read(path, what)
+            self.paths[shown] = path
         return self.contents[shown]
 
     def _read(self, path: str, what: str) -> bytes:
@@ -48,6 +51,13 @@ class Files:
         except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
             why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
             raise HostError(f"cannot read {what} {self.shown(path)}: {why}") from None
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a regular file, or a link to one."""
+        if os.path.isfile(path):
+            return True
+        self.absent.add(path)
+        return False
 
     def text(self, path: str, *, what: str) -> str:
         """The text of a UTF-8 file. Raises Fatal where it is none."""

@@ -17,6 +17,7 @@ from composer.errors import InvalidFile
 from composer.frozen import field, mutable, replace
 from composer.loader.assemble import Assembly, Sources
 from composer.loader.codes import Code
+from composer.loader.consulted import Consulted
 from composer.loader.defaults import with_defaults
 from composer.loader.discover import Found, discover, project_name
 from composer.loader.environment import interpolation_environment, with_project_env
@@ -67,7 +68,7 @@ class _Loading:
     request: LoadRequest
     files: Files
     problems: Problems
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: Consulted = field(default_factory=lambda: Consulted({}))
     root: Mapping = field(default_factory=lambda: Mapping({}, {}, Place("", 1, 1, 1, 1)))
 
     def refusal(self, *last: Problem) -> InvalidFile:
@@ -101,9 +102,10 @@ class _Loading:
     def _assembled(self) -> tuple[Mapping, Found, str]:
         environment = interpolation_environment(self.request, files=self.files, problems=self.problems)
         found = discover(self.request, environment=environment, problems=self.problems)
-        self.environment = with_project_env(
+        variables = with_project_env(
             self.request, environment, directory=found.directory, files=self.files, problems=self.problems
         )
+        self.environment = Consulted(variables)
         assembly = Assembly(
             self.files,
             self.problems,
@@ -111,7 +113,7 @@ class _Loading:
             resolves_paths=self.request.resolve_paths,
         )
         name = self._name(found, assembly)
-        self.environment["COMPOSE_PROJECT_NAME"] = name
+        variables["COMPOSE_PROJECT_NAME"] = name
         root = assembly.tree(Sources(found.files, found.directory, self.environment))
         return root, found, name
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from composer.frozen import field, frozen
+from composer.loader.consulted import Consulted
 from composer.loader.problems import Problem
 
 if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic
@@ -51,5 +52,5 @@ class Loaded:
 
     project: Project
     warnings: tuple[Problem, ...]
-    environment: Mapping[str, str]
+    environment: Consulted
     origin: Origin

@@ -7,11 +7,11 @@ variables come from; without one there it is not set at all, even where a file s
 from __future__ import annotations
 
 import os
-from collections import ChainMap
 from collections.abc import Mapping as Table
 
 from composer.frozen import mutable, replace
 from composer.loader.codes import Code
+from composer.loader.consulted import Consulted
 from composer.loader.dotenv import BadEnvFile, parse_env, parse_raw_env
 from composer.loader.files import Files
 from composer.loader.nearest import did_you_mean
@@ -99,11 +99,11 @@ class ServiceFiles:
         if not isinstance(file, Scalar) or not isinstance(file.value, str):
             return {}
         where = os.path.join(self.directory, file.value)
-        if not os.path.isfile(where):
+        if not self.files.is_file(where):
             self._tell_missing(entry, file, path)
             return {}
         earlier = {key: str(plain(node)) for key, node in before.items()}
-        lookup = ChainMap(dict(self.environment), said)
+        lookup = Consulted(said, first=self.environment)
         text = self.files.text(where, what="the env file")
         try:
             values = self._parsed(entry, text, where, lookup, earlier, path)
@@ -150,7 +150,7 @@ class ServiceFiles:
         return service.having("labels", Mapping(entries, keys, own.place if own else node.place))
 
     def _label_file(self, file: Scalar, name: str, path: Path) -> dict[str, Node]:
-        if not os.path.isfile(name):
+        if not self.files.is_file(name):
             message = f"cannot read the label file {self.files.shown(name)}: {_why_no_file(name)}"
             hint = "name a file of labels: KEY=VALUE on each line"
             self.problems.error(Code.MISSING_FILE, message, at=file.place, path=path, hint=hint)

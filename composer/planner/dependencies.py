@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -86,6 +85,8 @@ def selected(desired: Desired, services: Iterable[str]) -> frozenset[str]:
 
 def no_such_service(name: str, known: Iterable[str]) -> NoSuchThing:
     """The failure that names the service most like this one."""
+    import difflib  # only for who has made a mistake
+
     names = tuple(known)
     matches = difflib.get_close_matches(name, names, n=1)
     hint = f"the services are {', '.join(names)}" if names else None

@@ -17,6 +17,7 @@
         merged/                         where its root is mounted, in its own mount namespace
         files/                          generated files: hosts, hostname, resolv.conf
     removed/<name>/                     the same of one that is no more, for the moment that its deletion takes
+<run>/.compiled/                        what Compose files came to, to be used again (cli.compiling)
 <root>/
     layers/<digest>/                    unpacked root file systems
     networks/<name>.json                what each network was made from (runtime.network.definitions)
@@ -127,6 +128,10 @@ class Paths:
     @property
     def volumes(self) -> str:
         return f"{self.root}/volumes"
+
+    @property
+    def compiled(self) -> str:
+        return f"{self.run}/.compiled"
 
     @property
     def cache(self) -> str:

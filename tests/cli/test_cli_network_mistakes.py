@@ -325,11 +325,11 @@ def refused(pycompose: Pycompose, case: Case, rootfs: Path, *, port: str = "") -
 
 
 def there_is(pycompose: Pycompose) -> dict[str, object]:
-    """All that a project could leave: the key of secrets and compiled filters are nobody's."""
-    root = Path(pycompose.paths.root)
+    """All that a project could leave: the key of secrets, compiled filters and files are nobody's."""
+    run, root = pycompose.paths.run, Path(pycompose.paths.root)
     kept = [str(path) for kind in ("networks", "volumes", "projects") for path in (root / kind).rglob("*")]
     return {
-        "projects": os.listdir(pycompose.paths.run) if os.path.isdir(pycompose.paths.run) else [],
+        "projects": [name for name in os.listdir(run) if name[0] != "."] if os.path.isdir(run) else [],
         "kept": sorted(path for path in kept if "blog" not in path),
         "interfaces": sorted(os.listdir("/sys/class/net")),
         "tables": nftables.run("list tables"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from composer.cli.changing import PLAN_FORMAT, TIMEOUT, scales
+from composer.cli.compiling import compiled
 from composer.cli.invocation import Invocation
-from composer.cli.loading import loaded, lowered
 from composer.cli.options import Command
 from composer.cli.upping import CREATION, WITHOUT_EFFECT, converge, options_of
 
@@ -17,6 +17,5 @@ COMMAND = Command(
 
 
 def run(call: Invocation) -> int:
-    found = loaded(call, services=call.operands)
-    desired = lowered(call, found, scale=scales(call.arguments.texts("scale")))
-    return converge(call, found, desired, options_of(call, services=call.operands, start=False))
+    found = compiled(call, services=call.operands, scale=scales(call.arguments.texts("scale")))
+    return converge(call, found, options_of(call, services=call.operands, start=False))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from composer.cli.changing import PLAN_FORMAT, TIMEOUT, scales
+from composer.cli.compiling import compiled
 from composer.cli.invocation import Invocation
-from composer.cli.loading import loaded, lowered
 from composer.cli.options import Command, switch
 from composer.cli.upping import converge, options_of
 
@@ -19,6 +19,5 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     wanted = scales(call.operands)
-    found = loaded(call, services=tuple(wanted))
-    desired = lowered(call, found, scale=wanted)
-    return converge(call, found, desired, options_of(call, services=tuple(wanted)))
+    found = compiled(call, services=tuple(wanted), scale=wanted)
+    return converge(call, found, options_of(call, services=tuple(wanted)))

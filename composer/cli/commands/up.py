@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from composer.cli.attached import Attachment, Cascade, attach
 from composer.cli.changing import PLAN_FORMAT, TIMEOUT, WAIT_TIMEOUT, scales, timeout_ns
+from composer.cli.compiling import compiled
 from composer.cli.invocation import Invocation
-from composer.cli.loading import check_services, deposits_of, loaded, lowered
 from composer.cli.operation import perform
 from composer.cli.options import Command, switch, text, texts
 from composer.cli.upping import CREATION, WITHOUT_EFFECT, exclude, ineffective, options_of, show_plan
@@ -16,6 +16,9 @@ from composer.control.messages import Up
 from composer.errors import UsageError
 from composer.planner.options import UpOptions
 from composer.spec.desired import Desired
+
+if TYPE_CHECKING:
+    from composer.cli.attached import Attachment
 
 COMMAND = Command(
     operands="[SERVICE...]",
@@ -54,19 +57,22 @@ _STAYING = (
 def run(call: Invocation) -> int:
     given = call.arguments
     _check(call)
-    found = loaded(call, services=call.operands)
+    found = compiled(call, services=call.operands, scale=scales(given.texts("scale")))
     named = (given.text("exit-code-from") or "", *given.texts("attach"), *given.texts("no-attach"))
-    check_services(found.project, tuple(filter(None, named)))
-    desired = lowered(call, found, scale=scales(given.texts("scale")))
+    found.check_services(tuple(filter(None, named)))
+    desired = found.desired
     options = options_of(call, services=call.operands, start=not given.switch("no-start"), wait=given.switch("wait"))
     if given.switch("dry-run"):
         return show_plan(call, desired, options)
     call.require_root()
     operation = _operation(call, desired, options)
-    deposits = deposits_of(call, found, desired)
+    deposits = found.deposits(call)
+    found.remember(call)
     if given.switch("detach") or given.switch("wait") or given.switch("no-start"):
         perform(call, desired.project, operation, deposits=deposits)
         return 0
+    from composer.cli.attached import attach
+
     return attach(call, _attachment(call, operation, deposits))
 
 
@@ -90,6 +96,8 @@ def _operation(call: Invocation, desired: Desired, options: UpOptions) -> Up:
 
 
 def _attachment(call: Invocation, operation: Up, deposits: Deposits) -> Attachment:
+    from composer.cli.attached import Attachment, Cascade
+
     given = call.arguments
     cascade = Cascade.NONE
     if given.switch("abort-on-container-failure"):

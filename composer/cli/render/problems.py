@@ -84,6 +84,11 @@ def warned(problem: Problem, console: Console) -> str:
     return diagnostic(problem) if console.progress == "json" else of_file(problem, colour=console.colour_error)
 
 
+def in_all_forms(problem: Problem) -> tuple[str, str, str]:
+    """A warning without colours, with them, and for a program."""
+    return of_file(problem, colour=False), of_file(problem, colour=True), diagnostic(problem)
+
+
 _SEVERITIES = {"error": colours.RED, "warning": colours.YELLOW}
 
 
