@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import assert_never
 
@@ -17,6 +17,7 @@ import anyio
 
 from composer import errors
 from composer.frozen import frozen
+from composer.linux.peer import open_peer
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.exits import ExitRecord
 from composer.runtime.launcher import packets, protocol
@@ -130,22 +131,44 @@ class LauncherLink:
     async def run(self) -> None:
         """Receive until the launcher is gone."""
         try:
-            while True:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._await_end, group.cancel_scope)
+                await self._receive_all()
+                group.cancel_scope.cancel()
+        finally:
+            self.is_gone = True
+            for mailbox in (self._hello, self._answers, self._process_ends, self._exits):
+                mailbox.close()
+
+    async def _receive_all(self) -> None:
+        with suppress(ConnectionResetError):
+            while await self._receive():
                 await anyio.wait_readable(self._socket)
-                packet = packets.receive(self._socket)
-                if packet is None:
-                    return
+
+    async def _receive(self) -> bool:
+        """Take what is there; False at the end of file."""
+        try:
+            while (packet := packets.receive(self._socket)) is not None:
                 if self.is_foreign or protocol.is_foreign(packet.data):
                     packets.close_all(packet.fds)
                     await self._dismiss()
                 else:
                     self._deliver(protocol.decode_message(packet.data), packet.fds)
-        except ConnectionResetError:
-            pass
-        finally:
-            self.is_gone = True
-            for mailbox in (self._hello, self._answers, self._process_ends, self._exits):
-                mailbox.close()
+        except BlockingIOError:
+            return True
+        return False
+
+    async def _await_end(self, receiving: anyio.CancelScope) -> None:
+        """Its process may end without an end of file, see linux.peer. What it said before is received."""
+        pidfd = open_peer(self._socket)
+        if pidfd is not None:
+            try:
+                await anyio.wait_readable(pidfd)
+            finally:
+                os.close(pidfd)
+        with suppress(ConnectionResetError):
+            await self._receive()
+        receiving.cancel()
 
     async def _dismiss(self) -> None:
         """The launcher is of another version, as its files were replaced while it ran: it is to leave."""

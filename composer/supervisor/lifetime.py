@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 
+from composer.linux import peer
 from composer.linux.prctl import set_pdeathsig
 from composer.log import Log
 
@@ -44,7 +45,15 @@ def acquire(path: str, *, launcher: socket.socket, log: Log) -> int | None:
 
 
 def _is_gone(launcher: socket.socket) -> bool:
-    """Whether it has closed its end, whatever can still be read from before that."""
+    """Whether it has ended, or closed its end, whatever can still be read from before that."""
     poll = select.poll()
     poll.register(launcher, 0)
-    return bool(poll.poll(0))  # POLLHUP, which need not be asked for
+    if poll.poll(0):  # POLLHUP, which need not be asked for
+        return True
+    pidfd = peer.open_peer(launcher)
+    if pidfd is None:
+        return True
+    try:
+        return peer.has_ended(pidfd)
+    finally:
+        os.close(pidfd)

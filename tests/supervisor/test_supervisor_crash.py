@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from composer.control.messages import Leave, Ping, Stop, Wait
+from composer.control.messages import Leave, Pause, Ping, Stop, Unpause, Wait
 from composer.linux import inotify
 from composer.planner.observed import HealthStatus, State
 from composer.runtime import births
 from composer.runtime.births import Birth
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launcher import client as launcher
-from composer.runtime.launcher.protocol import Hello
+from composer.runtime.launcher.protocol import Hello, StartProcess
 from composer.spec.desired import Condition, Dependency
 from composer.spec.policy import Policy, RestartCondition, RestartPolicy
+from composer.spec.process import Process
 from composer.store import observe, records
 from composer.store.records import ContainerRecord
 from composer.supervisor.journal import happened
@@ -365,8 +366,30 @@ def test_a_launcher_that_is_killed_during_a_probe_does_not_crash_the_supervisor(
     assert '"launcher_died": true' in told
 
 
+def test_a_fork_that_does_not_run_keeps_nobody_from_taking_the_launchers_place(shop: Shop) -> None:
+    """A probe begun in a paused container is frozen where it is born, with all that the launcher has open."""
+    shop.up(shop.service("web", COUNTING), shop.service("db"))
+    shop.request(Pause(("web",)))
+    supervisor, parent = shop.pid_of_supervisor(), pid_of_launcher(shop)
+    with (
+        launcher.connect(shop.paths.project(shop.name).launcher_socket) as peer,
+        open("/dev/null", "r+b") as null,
+    ):
+        probing = StartProcess(1, shop.container("web"), Process(("true",)))
+        launcher.send(peer, probing, (null.fileno(),) * 3)
+        frozen = wait_child("pycompose-launc", of=parent)
+        kill(parent)
+    wait_pid_gone(supervisor)
+    shop.request(Stop(("db",), timeout_ns=0))
+    assert shop.record("db").state is State.EXITED
+    shop.request(Unpause(("web",)))
+    os.waitpid(frozen, 0)  # an orphan is ours to reap
+    assert shop.record("web").state is State.RUNNING
+    wait_output(shop, "web", len(shop.output("web").splitlines()) + 20)
+
+
 def wait_child(name: str, *, of: int) -> int:
-    """A child of a process, once it has one that executes the program of that name."""
+    """A child of a process, once it has one of that name, or that executes the program of that name."""
     deadline = time.monotonic() + 20
     while True:
         for child in Path(f"/proc/{of}/task/{of}/children").read_text().split():

@@ -30,6 +30,7 @@ from functools import partial
 from typing import assert_never
 
 from composer.frozen import frozen, replace
+from composer.linux.peer import open_peer
 from composer.linux.prctl import set_name
 from composer.linux.process import close_range
 from composer.runtime.launcher import packets, protocol, spawn
@@ -281,7 +282,7 @@ class _Holder:
         self._config = config
         self._loop = Loop()
         self._held: dict[str, tuple[Keep, tuple[int, ...]]] = {}
-        self._peers: set[Connection] = set()
+        self._peers: dict[Connection, int | None] = {}  # with a pidfd of the launcher
         self._is_resting = False
         self._identity = _identity(config.holder_socket)
         self._backoff = Backoff()
@@ -299,32 +300,51 @@ class _Holder:
         sock.setblocking(False)
         packets.prepare(sock)
         connection = Connection(sock)
-        self._peers.add(connection)
+        self._peers[connection] = pidfd = open_peer(sock)
         self._backoff.began()
         self._watch(connection)
+        if pidfd is None:
+            self._bury(connection)
+        else:
+            self._loop.watch(pidfd, partial(self._bury, connection))
 
     def _watch(self, connection: Connection) -> None:
         events = POLLIN | (POLLOUT if connection.behind else 0)
         self._loop.watch(connection.sock.fileno(), partial(self._attend, connection), events=events)
 
     def _attend(self, connection: Connection) -> None:
+        self._take(connection)
+
+    def _bury(self, connection: Connection) -> None:
+        """The launcher has ended, see linux.peer. What it said before comes first."""
+        while self._take(connection):
+            pass
+        if connection in self._peers:
+            self._forget(connection)
+
+    def _take(self, connection: Connection) -> bool:
+        """What it says next; whether there was something."""
         try:
             connection.flush()
             packet = packets.receive(connection.sock)
             if packet is None:
                 self._forget(connection)
-                return
+                return False
             self._answer(protocol.decode(packet.data, _REQUESTS), packet.fds, connection)
+            there_was = True
         except BlockingIOError:
-            pass
+            there_was = False
         except (OSError, codec.DecodeError):  # gone, or it does not speak our language
             self._forget(connection)
-            return
+            return False
         self._watch(connection)
+        return there_was
 
     def _forget(self, connection: Connection) -> None:
+        if (pidfd := self._peers.pop(connection)) is not None:
+            self._loop.unwatch(pidfd)
+            os.close(pidfd)
         self._loop.unwatch(connection.sock.fileno())
-        self._peers.discard(connection)
         connection.close()
         if self._peers:
             return

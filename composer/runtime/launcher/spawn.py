@@ -25,6 +25,7 @@ from typing import NoReturn
 
 from composer.errors import HostError
 from composer.frozen import replace
+from composer.linux import peer
 from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
 from composer.runtime.detached import detach
 from composer.runtime.launcher.config import Config
@@ -66,13 +67,22 @@ def ensure(project: str, *, socket_path: str, log_path: str, supervisor: tuple[s
 
 
 def answers(socket_path: str) -> bool:
-    """Whether a launcher listens there."""
+    """Whether a launcher listens there. A fork of one that was killed may still have its socket, and not run."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.setblocking(False)
         try:
             sock.connect(socket_path)
         except (FileNotFoundError, ConnectionRefusedError):
             return False
-    return True
+        except BlockingIOError:
+            return True  # others wait for it to accept them
+        pidfd = peer.open_peer(sock)
+    if pidfd is None:
+        return False
+    try:
+        return not peer.has_ended(pidfd)
+    finally:
+        os.close(pidfd)
 
 
 def revive(config: Config) -> None:
