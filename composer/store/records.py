@@ -56,6 +56,7 @@ class ContainerRecord:
     boot_id: str = ""  # /proc/sys/kernel/random/boot_id: pid and start_time mean something in this boot only
     pid: int = 0  # of PID 1 in the host's numbering, 0 while there is none
     start_time: int = 0  # field 22 of /proc/PID/stat: together with the pid it names a process
+    ended: tuple[int, int] = (0, 0)  # pid and start time of the run before, whose end is told of
     cgroup: tuple[tuple[str, str], ...] = ()  # (controller or "unified", absolute directory)
     attachments: tuple[Attachment, ...] = ()  # its places in networks: of the last run, where it does not run
     ports: tuple[PortBinding, ...] = ()  # what is published for it: in the last run, where it does not run

@@ -99,8 +99,8 @@ def _of_launcher(there: RunningContainer | None) -> Launched | None:
 def _ended(project: Project, record: ContainerRecord) -> Launched | None:
     """A run whose end the launcher has noted and the record does not have yet: its last output may wait as well."""
     end = read_exit(project.paths.state(record.spec.name))
-    if end is None or end.finished_ns == record.finished_ns:
-        return None
+    if end is None or (end.pid, end.start_time) == record.ended:
+        return None  # by the time that stands there it cannot be told: a launcher that came later may have written it
     return Launched(Child(record.spec.name, end.pid, end.start_time), Cgroup(record.cgroup))
 
 
@@ -155,7 +155,7 @@ async def _adopt_resting(project: Project, record: ContainerRecord) -> None:
     match record.state:
         case State.RUNNING | State.PAUSED:
             await _adopt_vanished(project, record)
-        case _ if birth is not None and birth.began_ns not in (0, record.started_ns):
+        case _ if birth is not None and birth.began_ns and (birth.pid, birth.start_time) != record.ended:
             await _adopt_missed(project, record, birth)
         case State.REMOVING:
             await project.keep(record, _adopted(record, record.state))
@@ -167,7 +167,8 @@ async def _adopt_resting(project: Project, record: ContainerRecord) -> None:
 async def _adopt_vanished(project: Project, record: ContainerRecord, story: tuple[Event, ...] = ()) -> None:
     """It ended while nobody was there to see how. `story` is what is to be told before that."""
     await clear(Cgroup(record.cgroup))
-    ended = replace(record, pid=0, start_time=0, cgroup=(), exit_code=None, finished_ns=time.time_ns())
+    who = (record.pid, record.start_time)
+    ended = replace(record, pid=0, start_time=0, ended=who, cgroup=(), exit_code=None, finished_ns=time.time_ns())
     life = _adopted(record, State.RUNNING).life
     outcome = lifecycle.advance(life, Exited(None, ran_for_ns=0), record.policy)
     await project.keep(ended, outcome, story=(*story, happened(ended, "die", exitCode="unknown")))
@@ -175,8 +176,16 @@ async def _adopt_vanished(project: Project, record: ContainerRecord, story: tupl
 
 
 async def _adopt_missed(project: Project, record: ContainerRecord, birth: Birth) -> None:
-    """It was started and ended while nobody was there. Its time of start tells the next one that it is recorded."""
-    run = replace(record, cgroup=birth.cgroup.directories, started_ns=birth.began_ns, oom_killed=False, error="")
+    """It was started and ended while nobody was there."""
+    run = replace(
+        record,
+        pid=birth.pid,
+        start_time=birth.start_time,
+        cgroup=birth.cgroup.directories,
+        started_ns=birth.began_ns,
+        oom_killed=False,
+        error="",
+    )
     await _adopt_vanished(project, run, (journal.started(run),))
 
 

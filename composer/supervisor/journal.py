@@ -113,6 +113,7 @@ class Journal:
             self.record,
             pid=0,
             start_time=0,
+            ended=(run.child.pid, run.child.start_time),
             cgroup=(),
             finished_ns=end.finished_ns or time.time_ns(),
             exit_code=end.exit_code,

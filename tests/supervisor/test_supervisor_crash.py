@@ -18,7 +18,7 @@ import pytest
 from composer.control.messages import Leave, Pause, Ping, Stop, Unpause, Wait
 from composer.linux import inotify
 from composer.planner.observed import HealthStatus, State
-from composer.runtime import births
+from composer.runtime import births, exits
 from composer.runtime.births import Birth
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launcher import client as launcher
@@ -274,6 +274,20 @@ def test_an_event_is_told_once_although_its_teller_was_killed(shop: Shop, told: 
     shop.request(Ping())
     assert path.read_bytes() == b"".join(lines)
     assert [event.action for event in shop.events()] == ["create", "start"]
+
+
+def test_an_end_is_told_once_although_two_saw_it(shop: Shop) -> None:
+    """A supervisor that was about to leave by its own eyes, and the launcher that came after the one it lost."""
+    shop.up(shop.service("web", "exit 3"))
+    shop.request(Wait(("web",)))
+    record, told = shop.record("web"), shop.events()
+    assert (record.exit_code, record.restart_count) == (3, 0)
+    leave(shop)
+    pid, start_time = record.ended
+    end = exits.describe(pid=pid, start_time=start_time, status=3 << 8, oom_kills=0, finished_ns=time.time_ns())
+    exits.write(shop.paths.project(shop.name).state(record.spec.name), end)
+    shop.request(Ping())
+    assert shop.events() == told
 
 
 @pytest.mark.parametrize("reaped", [True, False])
