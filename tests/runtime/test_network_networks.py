@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import pytest
 
 from composer.errors import Conflict, HostError
 from composer.linux import nftables
-from composer.runtime.network import forwarding, networks
+from composer.runtime.network import forwarding, host, networks
 from composer.spec.network import Network, Subnet
 from tests.conftest import Pycompose
 from tests.linux.forked import run_in_own_network
@@ -51,6 +52,25 @@ def test_making_a_network_twice_changes_nothing(directory: str) -> None:
         networks.remove("shop_lan", project="shop", directory=directory)
         assert (networks.observe(), nftables.run("list ruleset")) == (before, "")
         assert not os.path.exists(directory)
+
+    run_in_own_network(work)
+
+
+def test_a_process_made_under_the_lock_does_not_keep_it() -> None:
+    def work() -> None:
+        reader, writer = os.pipe()
+        with host.locked():
+            process = os.fork()
+            if process == 0:
+                os.close(writer)
+                os.read(reader, 1)
+                os._exit(0)
+        try:
+            again = os.open("/proc/self/ns/net", os.O_RDONLY)
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(writer)
+            os.waitpid(process, 0)
 
     run_in_own_network(work)
 

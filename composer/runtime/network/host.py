@@ -26,6 +26,7 @@ def locked() -> Iterator[None]:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)  # a process made in the block has a copy, and would hold it until its execve
         os.close(fd)
 
 
