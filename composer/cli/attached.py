@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import select
 import sys
-import time
 from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
@@ -29,6 +28,8 @@ from composer.planner.observed import State
 from composer.store.logs.reader import Selection
 from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
+
+LastEnd = tuple[tuple[int, int], int]  # whose, and when: told apart from another one also where the clock was set
 
 
 class Cascade(Enum):
@@ -68,7 +69,6 @@ def attach(call: Invocation, attachment: Attachment) -> int:
         prefix=not call.arguments.switch("no-log-prefix"),
         timestamps=call.arguments.switch("timestamps"),
     )
-    since_ns = time.time_ns()
     peer = client(call, attachment.operation.desired.project, deposits=attachment.deposits)
     for _ in peer.request(Ping()):  # from here on the project's directory is there to be watched
         pass
@@ -77,8 +77,9 @@ def attach(call: Invocation, attachment: Attachment) -> int:
         Following(paths, selects=_Shown(paths, attachment), lines=lines, split_streams=True) as following,
         display(call.console) as shown,
     ):
-        following.print_history(Selection(since_ns=since_ns))
-        session = _Session(attachment, paths, peer, signals, following, shown, since_ns, told={})
+        following.print_history(Selection(tail=0))
+        before = {record.spec.name: _last_end(record) for record in containers(paths)}
+        session = _Session(attachment, paths, peer, signals, following, shown, before=before, told=dict(before))
         return session.run()
 
 
@@ -108,8 +109,8 @@ class _Session:
     signals: Signals
     following: Following
     shown: Display
-    since_ns: int
-    told: dict[str, int]  # by container: when the last end that was told of was
+    before: dict[str, LastEnd]  # by container: how it was when this began
+    told: dict[str, LastEnd]  # by container: what was told of last
 
     def run(self) -> int:
         culprit: ContainerRecord | None = None
@@ -148,9 +149,8 @@ class _Session:
     def _tell_ends(self) -> None:
         """Say of each container whose output is shown that it has ended, each time."""
         for record in self._records():
-            name = record.spec.name
-            if record.finished_ns > self.told.get(name, self.since_ns) and record.spec.service in self.attachment.shown:
-                self.told[name] = record.finished_ns
+            if _is_new(record, self.told) and record.spec.service in self.attachment.shown:
+                self.told[record.spec.name] = _last_end(record)
                 self.shown.say(f"{label(record)} {_end(record)}")
 
     def _stop(self) -> None:
@@ -205,9 +205,7 @@ class _Session:
 
     def _ended(self) -> ContainerRecord | None:
         """The first container whose end is to stop the others."""
-        ended = [
-            record for record in self._records() if record.state is State.EXITED and record.finished_ns >= self.since_ns
-        ]
+        ended = [record for record in self._records() if record.state is State.EXITED and _is_new(record, self.before)]
         match self.attachment.cascade:
             case Cascade.NONE:
                 return None
@@ -227,6 +225,15 @@ class _Session:
             print(f"pycompose: how {culprit.spec.name} ended is not known", file=sys.stderr)
             return 1
         return culprit.exit_code
+
+
+def _last_end(record: ContainerRecord) -> LastEnd:
+    return record.ended, record.finished_ns
+
+
+def _is_new(record: ContainerRecord, known: dict[str, LastEnd]) -> bool:
+    """Whether it has ended once more than is known."""
+    return record.finished_ns != 0 and _last_end(record) != known.get(record.spec.name)
 
 
 def _end(record: ContainerRecord) -> str:

@@ -25,8 +25,12 @@ def monotonic_start_ns(pid: int) -> int:
 
     The kernel counts from the boot and with the time that the machine slept, which CLOCK_MONOTONIC leaves out.
     """
-    ticks_ns = start_time(pid) * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
-    return time.monotonic_ns() - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks_ns)
+    return time.monotonic_ns() - age_ns(start_time(pid))
+
+
+def age_ns(start_time: int) -> int:
+    """How old a process is, or would be, that started then: by CLOCK_BOOTTIME, which nobody can set."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start_time * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
 
 
 def stat_field(pid: int, number: int) -> int:

@@ -159,10 +159,8 @@ def _decoded(lines: Iterator[bytes]) -> Iterator[Event]:
 
 
 def _within(events: Iterator[Event], *, since_ns: int | None, until_ns: int | None) -> Iterator[Event]:
-    for event in events:
-        if until_ns is not None and event.time_ns > until_ns:
-            return
-        if since_ns is None or event.time_ns >= since_ns:
+    for event in events:  # all of them: times go back where the clock did
+        if (since_ns or 0) <= event.time_ns and (until_ns is None or event.time_ns <= until_ns):
             yield event
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 from composer import errors
 from composer.frozen import replace
+from composer.linux.identity import age_ns
 from composer.planner import lifecycle
 from composer.planner.life import Exited, Outcome
 from composer.planner.observed import State
@@ -143,8 +144,7 @@ async def _with_terminal(project: Project, record: ContainerRecord, launched: La
 
 async def _adopt_running(project: Project, record: ContainerRecord, launched: Launched) -> None:
     launched = await _with_terminal(project, record, launched)
-    age_ns = max(0, time.time_ns() - record.started_ns)
-    run = project.launching.follow(record.spec, launched, age_ns=age_ns)
+    run = project.launching.follow(record.spec, launched, age_ns=max(0, age_ns(launched.child.start_time)))
     state = record.state if record.state is State.PAUSED else State.RUNNING
     await project.keep(record, _adopted(record, state), run=run)
     project.log.info("adopted", container=record.spec.name, process=launched.child.pid)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from composer.cli.render import human
+from composer.linux.identity import age_ns
 from composer.planner.observed import HealthStatus, State
 from composer.store.records import ContainerRecord
 
 
 def status(record: ContainerRecord, *, now_ns: int) -> str:
-    """The STATUS column of `ps`."""
+    """The STATUS column of `ps`. How long it is up is told by a clock that is never set."""
     match record.state:
         case State.RUNNING | State.PAUSED:
-            return f"Up {human.since(record.started_ns, now_ns=now_ns)}{_remark(record)}"
+            return f"Up {human.duration(age_ns(record.start_time) / 1e9)}{_remark(record)}"
         case State.RESTARTING:
             return f"Restarting ({_code(record)}) {human.since(record.finished_ns, now_ns=now_ns)} ago{_memory(record)}"
         case State.EXITED:
