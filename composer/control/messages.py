@@ -29,12 +29,16 @@ Timeout = int | None
 
 @frozen
 class Up:
-    """Make the project what `desired` says. `wait_timeout_ns` bounds the waiting of `options.wait`."""
+    """Make the project what `desired` says. `wait_timeout_ns` bounds the waiting of `options.wait`.
+
+    `supervise`: the launcher is to start the supervisor again when it has died.
+    """
 
     desired: Desired
     options: UpOptions = UpOptions()
     timeout_ns: Timeout = None
     wait_timeout_ns: int | None = None
+    supervise: bool = True
 
 
 @frozen

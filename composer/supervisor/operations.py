@@ -127,6 +127,7 @@ class Operations:
             observed = await self._observe(up.desired, starting=up.desired)
             plan = reconcile(up.desired, observed, options=up.options)
             project.want(up.desired)
+            project.supervise(wanted=up.supervise)
             for sentence in differences(up.desired, observed):
                 session.tell(Notice(sentence))
             if plan.orphans:

@@ -20,6 +20,7 @@ from composer.planner.life import Life, Outcome
 from composer.planner.observed import Observed, State
 from composer.planner.plan import Anonymous
 from composer.runtime import container as runtime_container
+from composer.runtime import supervision
 from composer.runtime.cgroup import control, kill, location
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
@@ -157,6 +158,13 @@ class Project:
         except OSError as error:
             raise errors.HostError(f"cannot write {self.paths.desired}: {error.strerror}") from error
         self._take(desired)
+
+    def supervise(self, *, wanted: bool) -> None:
+        """Whether the launcher is to start the next supervisor when this one has died. Raises HostError."""
+        try:
+            supervision.want(self.paths.run, wanted=wanted)
+        except OSError as error:
+            raise errors.HostError(f"cannot write to {self.paths.run}: {error.strerror}") from error
 
     def _take(self, desired: Desired) -> None:
         self.desired = desired

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.control.messages import Leave, Pause, Ping, Stop, Unpause, Wait
+from composer.control.messages import Leave, Pause, Ping, Stop, Unpause, Up, Wait
 from composer.linux import inotify
 from composer.planner.observed import HealthStatus, State
 from composer.runtime import births, exits
@@ -118,6 +118,25 @@ def test_a_killed_supervisor_is_replaced_and_no_output_is_lost(shop: Shop) -> No
     assert written == [str(number) for number in range(1, len(written) + 1)]
     shop.up(shop.service("web", COUNTING))
     assert shop.plan == ""
+
+
+def test_a_killed_supervisor_that_is_not_to_be_replaced_is_so_when_somebody_comes(shop: Shop) -> None:
+    web = shop.service("web", COUNTING)
+    shop.request(Up(shop.desired(web), supervise=False))
+    supervisor, container = shop.pid_of_supervisor(), shop.record("web").pid
+    kill(supervisor)
+    log = Path(shop.paths.project(shop.name).launcher_log)
+    while "the next one starts when a command comes" not in log.read_text():
+        time.sleep(0.01)
+    time.sleep(0.5)  # longer than the first delay of one that is replaced
+    assert host.find("supervisor", shop.paths.run) == []
+    shop.request(Ping())
+    assert shop.pid_of_supervisor() != supervisor
+    assert shop.record("web").pid == container
+    shop.up(web)  # from here on as usual
+    kill(shop.pid_of_supervisor())
+    written = wait_output(shop, "web", 100)
+    assert written == [str(number) for number in range(1, len(written) + 1)]
 
 
 def test_a_container_that_ends_while_no_supervisor_is_there(shop: Shop) -> None:

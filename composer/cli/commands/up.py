@@ -38,6 +38,7 @@ COMMAND = Command(
         switch("--no-deps", help="Leave dependencies alone"),
         switch("--no-log-prefix", help="Lines without the container's name"),
         switch("--no-start", help="Make containers and do not start them"),
+        switch("--supervise", help="Start the supervisor again when it has died (default true)"),
         TIMEOUT,
         switch("--timestamps", help="Put the time in front of each line"),
         switch("--wait", help="Do not stay; end when all run or are healthy, or fail saying which does not and why"),
@@ -92,6 +93,7 @@ def _operation(call: Invocation, desired: Desired, options: UpOptions) -> Up:
         options,
         timeout_ns=timeout_ns(call),
         wait_timeout_ns=timeout_ns(call, option=WAIT_TIMEOUT),
+        supervise=call.arguments.switch("supervise", default=True),
     )
 
 

@@ -16,6 +16,7 @@ from typing import assert_never
 
 from composer.errors import PycomposeError
 from composer.linux.prctl import set_name
+from composer.runtime import supervision
 from composer.runtime.attendant.front import Front
 from composer.runtime.cgroup import control, location
 from composer.runtime.launcher import deposits, packets, protocol
@@ -65,9 +66,20 @@ class Launcher:
             deposits=self._deposits.files,
         )
         self._processes = Processes(self._loop, everybody=self, target=self._children.target)
+        self._warden = self._make_warden(directory) if config.supervisor else None
         self._peers: list[_Peer] = []
         self._is_done = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+
+    def _make_warden(self, directory: str) -> Warden:
+        return Warden(
+            self._config.supervisor,
+            loop=self._loop,
+            connect=self._add,
+            log=self.log,
+            done=self._supervisor_is_done,
+            is_wanted=partial(supervision.is_wanted, directory),
+        )
 
     def listen(self) -> None:
         """Open the socket, then say that it is open."""
@@ -96,10 +108,8 @@ class Launcher:
         """Run until there is nothing left to do."""
         self._loop.watch(self._listener.fileno(), self._accept)
         self._leave_on_sigterm()
-        if self._config.supervisor:
-            Warden(
-                self._config.supervisor, loop=self._loop, connect=self._add, log=self.log, done=self._supervisor_is_done
-            ).start()
+        if self._warden is not None:
+            self._warden.start()
         self._loop.run()
         self._leave()
 
@@ -116,6 +126,8 @@ class Launcher:
             self.log(f"cannot accept a connection: {error}")
             return
         self._add(sock)
+        if self._warden is not None:
+            self._warden.wake()
 
     def _add(self, sock: socket.socket) -> None:
         sock.setblocking(False)

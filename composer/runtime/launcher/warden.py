@@ -6,7 +6,7 @@
                                                execute, as our files may have been replaced. It forks nothing
     pidfd readable: it has ended
       exit status 0: nothing is left to supervise
-      anything else: again, after a delay
+      anything else: again, after a delay; where that is not wanted, when somebody comes who may need one
 
 What happens between two supervisors is not lost: containers write into FIFOs that the launcher holds open, and
 their ends are told after each Hello.
@@ -41,14 +41,17 @@ class Warden:
         connect: Callable[[socket.socket], None],
         log: Callable[[str], None],
         done: Callable[[], None],
+        is_wanted: Callable[[], bool],
     ) -> None:
         """`connect` gets the launcher's end of each new supervisor's socket, `done` is called when one has ended
-        saying that nothing is left to do."""
+        saying that nothing is left to do, `is_wanted` says whether one that has died is started again."""
         self._argv = argv
         self._loop = loop
         self._connect = connect
         self._log = log
         self._done = done
+        self._is_wanted = is_wanted
+        self._is_waiting = False  # for somebody who may need a supervisor
         self._backoff = Backoff()
         self._is_first = True
 
@@ -64,6 +67,12 @@ class Warden:
         pidfd = pidfd_open(pid)
         self._loop.watch(pidfd, lambda: self._bury(pid, pidfd))
         self._connect(ours)
+
+    def wake(self) -> None:
+        """Somebody has come who may need a supervisor."""
+        if self._is_waiting:
+            self._is_waiting = False
+            self.start()
 
     def _begin(self, fd: int) -> None:
         try:
@@ -83,7 +92,12 @@ class Warden:
         if status == 0:
             self._done()
             return
-        code, delay = os.waitstatus_to_exitcode(status), self._backoff.next()
+        code = os.waitstatus_to_exitcode(status)
+        if not self._is_wanted():
+            self._log(f"supervisor {pid} ended with {code}; the next one starts when a command comes")
+            self._is_waiting = True
+            return
+        delay = self._backoff.next()
         self._log(f"supervisor {pid} ended with {code}; the next one starts in {delay:.1f} s")
         self._loop.call_later(delay, self.start)
 
