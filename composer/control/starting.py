@@ -153,7 +153,8 @@ def sweep(places: ProjectPaths, *, patience: float = _PATIENCE) -> None:
             return
         _wait_gone(places, patience)
         attendant.wait_gone(places.run, patience=patience)
-        if not os.path.exists(places.supervisor_socket):
+        # until it left, the supervisor may have served another: there may be a container now, made or even at rest
+        if not os.path.exists(places.supervisor_socket) and not _has_containers(places):
             shutil.rmtree(places.run, ignore_errors=True)
             _remove_if_empty(places.bundles)
 

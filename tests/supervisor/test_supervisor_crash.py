@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.control.messages import Leave, Pause, Ping, Stop, Unpause, Up, Wait
+from composer.control.messages import Down, Leave, Pause, Ping, Stop, Unpause, Up, Wait
 from composer.linux import inotify
 from composer.planner.observed import HealthStatus, State
 from composer.runtime import births, exits
@@ -369,6 +371,33 @@ def test_a_removal_is_told_although_nothing_of_the_container_is_left(shop: Shop)
     shop.request(Ping())
     assert shop.events()[-1] == gone
     assert not os.path.exists(places.removed)
+
+
+def test_a_project_that_is_used_anew_is_not_swept_away(shop: Shop) -> None:
+    """By a `down` that waits for the processes to leave, while another command has them make a container and leave."""
+    places = shop.paths.project(shop.name)
+    shop.up(shop.service("web"))
+    with socket.socket(socket.AF_UNIX) as somebody:
+        somebody.connect(places.supervisor_socket)  # keeps the supervisor
+        shop.request(Down(timeout_ns=0))
+        sweeper = threading.Thread(target=shop.client.sweep)
+        sweeper.start()
+        wait_locked(places.lock)
+        shop.up(shop.service("web"), start=False)
+        assert sweeper.is_alive()
+    sweeper.join()
+    assert shop.record("web").state is State.CREATED
+
+
+def wait_locked(path: str) -> None:
+    with open(path, "rb") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            fcntl.flock(file, fcntl.LOCK_UN)
+            time.sleep(0.01)  # a lock tells nobody that it is taken
 
 
 def test_a_killed_launcher_is_succeeded_by_its_supervisor(shop: Shop) -> None:
