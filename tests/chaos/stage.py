@@ -162,8 +162,18 @@ class Stage:
         self._expect("after down", lambda: invariants.after_down(self))
 
     def _expect(self, moment: str, question: Any) -> None:
-        if not self.problems:
-            self.problems += [f"{moment}: {text}" for text in host.patiently(PATIENCE, question)]
+        if self.problems:
+            return
+        self.problems += [f"{moment}: {text}" for text in host.patiently(PATIENCE, question)]
+        if self.problems:  # what is there tells how it came to that, and `down` is going to take it away
+            for directory in (self.paths.run, self.paths.root):
+                shutil.copytree(directory, f"{directory}-then", symlinks=True, ignore=_special)
+
+
+def _special(directory: str, names: list[str]) -> set[str]:
+    """What cannot be copied: sockets, FIFOs, devices."""
+    paths = {name: Path(directory, name) for name in names}
+    return {name for name, path in paths.items() if not (path.is_symlink() or path.is_file() or path.is_dir())}
 
 
 def play(seed: int, base: Path, *, rootfs: Path, reaper: Reaper) -> Stage:
