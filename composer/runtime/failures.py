@@ -86,10 +86,11 @@ ERRORS = {
 
 def too_little_memory(purpose: str, limit: int | None) -> PycomposeError:
     """The memory limit ends a container before its program does anything."""
-    what = "there is not enough memory" if limit is None else f"its memory limit of {limit} bytes is too small"
+    if limit is None:
+        return HostError(f"cannot {purpose}: there is not enough memory")
     return HostError(
-        f"cannot {purpose}: {what} for its command to be executed at all",
-        hint=None if limit is None else "raise mem_limit",
+        f"cannot {purpose}: its memory limit of {limit} bytes is too small for its command to be executed at all",
+        hint="raise mem_limit",
     )
 
 

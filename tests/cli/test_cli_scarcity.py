@@ -1,4 +1,4 @@
-"""No more room, a read-only disk, no more inodes or descriptors: what runs runs on, and it passes by itself."""
+"""No more room, a read-only disk, no more inodes, descriptors or memory: what runs runs on, and it passes by itself."""
 
 from __future__ import annotations
 
@@ -136,4 +136,37 @@ def test_no_more_descriptors_is_told_and_got_over(shop: Pycompose) -> None:
     assert host.find("launcher", shop.paths.run) == [launcher]
     resource.prlimit(launcher, resource.RLIMIT_NOFILE, before)
     shop("up", "-d", "--scale", "db=2")
+    assert is_well(shop)
+
+
+def test_a_command_without_memory_says_so(shop: Pycompose) -> None:
+    """Wherever it runs out: in an import, an extension module, the middle of a file."""
+    said = []
+    for megabytes in (14, 18, 22, 26, 30, 34, 38, 42):
+        argv = ["prlimit", f"--as={megabytes * 1_000_000}", *shop.argv("up", "-d", "--scale", f"db={megabytes}")]
+        done = subprocess.run(
+            argv, cwd=shop.directory, env=shop.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode != 0
+        said.append(done.stderr)
+    ours = "pycompose: there is not enough memory for this command\n"
+    assert said.count(ours) > len(said) // 2, said
+    assert all(text == ours or text.startswith("Fatal Python error") for text in said), said  # who cannot say anything
+    assert is_well(shop)
+
+
+@pytest.mark.parametrize("who", ["launcher", "supervisor", "holder"])
+def test_no_more_memory_harms_nobody_and_is_got_over(shop: Pycompose, who: str) -> None:
+    """A process that gets none any more fails at it, or dies of it: then another one takes its place."""
+    (pid,) = host.find(who, shop.paths.run)
+    (web,) = shop("inspect", "-f", "{{.State.Pid}}", "web").stdout.split()
+    before = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (1, before[1]))
+    refused = shop("up", "-d", "--scale", "db=6", check=False)
+    assert "Traceback" not in refused.stderr
+    assert refused.returncode == 0 or "not enough memory" in refused.stderr, refused.stderr
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
+    shop("up", "-d", "--scale", "db=6")
+    assert shop("inspect", "-f", "{{.State.Pid}}", "web").stdout.split() == [web]
     assert is_well(shop)
