@@ -10,6 +10,7 @@ and no module here imports more than it needs: a container is a fork of the proc
     syncfs        what was written is on its disk
     statfs        which file system a path or descriptor lives on
     clone         clone3(2)
+    userns        user namespaces as maps of ids
     namespaces    unshare(2), setns(2), host and domain names
     prctl         the process attributes of prctl(2)
     process       descriptors, signals, personality, start time

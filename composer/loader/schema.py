@@ -122,6 +122,7 @@ _READ_TEXT: dict[type, Schema] = {
     ),
     choices.Restart: _any(_words(*(when.value for when in choices.RestartWhen)), _text("on-failure:[0-9]+")),
     devices.Tmpfs: _text("/.*"),
+    volume.Exchange: _text("[0-9]{1,10}:[0-9]{1,10}"),
     devices.DeviceRule: _text(r"a|[abc] ([0-9]+|\*):([0-9]+|\*) [rwm]+"),
 }
 
@@ -229,6 +230,7 @@ _DESCRIPTIONS = {
     "services.*.rootfs": 'The root file system: a directory, a tar archive, or "/" for the host\'s own root.',
     "services.*.x-rootfs": "The same as rootfs, in a file that docker compose is to read as well.",
     "services.*.x-on-unhealthy": "What is done about a container that turned unhealthy.",
+    "services.*.volumes.*.bind.x-idmap": "Owners that change places between host and container.",
     "services.*.x-dns": "Which of the service's containers its names lead to.",
 }
 

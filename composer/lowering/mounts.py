@@ -12,7 +12,7 @@ from composer.model.choices import NamespaceKind
 from composer.model.project import Project
 from composer.model.service import Service
 from composer.model.volume import MountType, ServiceVolume, read_mount_target
-from composer.spec.mounts import Bind, Mount, Propagation, Recursion, Tmpfs, VolumeMount
+from composer.spec.mounts import Bind, IdMap, Mount, Propagation, Recursion, Tmpfs, VolumeMount
 
 # Volumes of the other types are nothing that can be mounted yet; whoever loaded the file has said so.
 
@@ -111,8 +111,17 @@ def _bind(mount: ServiceVolume, source: str, place: str) -> Bind:
         propagation=Propagation(options.propagation.value) if options.propagation else Propagation.RPRIVATE,
         recursion=Recursion(options.recursive.value) if options.recursive else Recursion.ENABLED,
         create_source=options.create_host_path,
+        idmap=_idmap(options.x_idmap),
         place=place,
     )
+
+
+def _idmap(said: volume.IdMap | None) -> IdMap | None:
+    return None if said is None else IdMap(uid=_pair(said.uid), gid=_pair(said.gid))
+
+
+def _pair(said: volume.Exchange | None) -> tuple[int, int]:
+    return (said.host, said.container) if said else (0, 0)
 
 
 def _tmpfs_volume(mount: ServiceVolume) -> Tmpfs:

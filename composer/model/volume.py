@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
+from composer.frozen import frozen
 from composer.model.part import Part
-from composer.model.scalars import Boolean, ByteSize, FileMode, Spelled, Text, Unreadable, read_text
+from composer.model.scalars import Boolean, ByteSize, FileMode, Spelled, Text, TextValue, Unreadable, read_text
 
+LARGEST_ID = 2**32 - 2  # the next one stands for none
 SECRETS = "/run/secrets"  # where secrets are, and configs at the root, unless a target says otherwise
 
 
@@ -66,6 +69,33 @@ def read_mount_target(value: object) -> str:
 MountTarget = Annotated[str, BeforeValidator(read_mount_target)]
 
 
+@frozen
+class Exchange(TextValue):
+    """`HOST:CONTAINER`: two ids that change places."""
+
+    host: int
+    container: int
+
+    @classmethod
+    def parse(cls, text: str) -> Exchange:
+        if re.fullmatch("[0-9]{1,10}:[0-9]{1,10}", text) is None:
+            raise Unreadable(f'"{text}" is not a pair of ids', hint='write HOST:CONTAINER, as in "1000:999"')
+        host, container = map(int, text.split(":"))
+        if max(host, container) > LARGEST_ID:
+            raise Unreadable(f'"{text}" is not a pair of ids: the largest is {LARGEST_ID}')
+        return cls(host, container)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.container}"
+
+
+class IdMap(Part):
+    """`x-idmap`: ids that change places between host and container."""
+
+    uid: Exchange | None = None
+    gid: Exchange | None = None
+
+
 class BindOptions(Part):
     """A bind's own options."""
 
@@ -73,6 +103,7 @@ class BindOptions(Part):
     create_host_path: Boolean = True
     recursive: Recursive | None = None
     selinux: Selinux | None = None
+    x_idmap: IdMap | None = Field(default=None, alias="x-idmap")
 
 
 class VolumeOptions(Part):

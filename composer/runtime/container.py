@@ -26,6 +26,7 @@ from composer.runtime import (
     failures,
     files,
     grants,
+    idmaps,
     mounts,
     namespaces,
     program,
@@ -132,13 +133,15 @@ def _begin(
         namespaces.children_in_pid_namespace_of(plan.joined),
         about("its networks"),
         open_places(spec, launch.networks, lease_directory=launch.leases, before=launch.attached_before) as places,
+        about("its id-mapped mounts"),
+        idmaps.opened(spec.mounts) as id_namespaces,
         about("its process"),
         _prepared_birth(launch, undo) as birth,
     ):
         published = publishing.prepare(launch, places, undo)
         _write_files(launch, places.attachments, undo)
         layout = rootfs.Layout(launch, nodes, created.cgroup.directories, deposits)
-        root = rootfs.Root(layout, devpts_fd=streams.devpts)
+        root = rootfs.Root(layout, namespaces=id_namespaces, devpts_fd=streams.devpts)
         newborn = Child(
             program=prepared,
             entrance=entrance,

@@ -36,6 +36,8 @@ from composer.linux.mount import (
 )
 from composer.linux.openat2 import RESOLVE_NO_SYMLINKS, make_directories, make_file, openat2
 from composer.linux.statfs import PROC_SUPER_MAGIC, filesystem_magic
+from composer.runtime import idmaps
+from composer.runtime.idmaps import UserNamespaces
 from composer.spec.mounts import Bind, Filesystem, Mount, Propagation, Recursion, Tmpfs
 
 ATTRIBUTES = {
@@ -76,8 +78,11 @@ def refuse_unsafe(mounts: tuple[Mount, ...]) -> None:
             raise HostError(f"cannot bind {mount.source} on {target}: {mount.source} does not exist")
 
 
-def open_bind(bind: Bind) -> int:
-    """The source of a bind as a detached mount with its attributes, while the host's mounts are still in sight."""
+def open_bind(bind: Bind, namespaces: UserNamespaces) -> int:
+    """The source of a bind as a detached mount with its attributes, while the host's mounts are still in sight.
+
+    `namespaces` are those of `idmaps.opened`.
+    """
     whole_tree = bind.recursion is not Recursion.DISABLED
     tree_fd = open_tree(bind.source, flags=OPEN_TREE_CLONE | (AT_RECURSIVE if whole_tree else 0))
     if bind.target == "/proc" and filesystem_magic(tree_fd) != PROC_SUPER_MAGIC:
@@ -85,6 +90,7 @@ def open_bind(bind: Bind) -> int:
     if bind.read_only:
         deep = bind.recursion in (Recursion.ENABLED, Recursion.READONLY)
         mount_setattr(tree_fd, set=MOUNT_ATTR_RDONLY, recursive=deep)
+    idmaps.apply(tree_fd, bind, namespaces, recursive=whole_tree)
     flag, deep = PROPAGATIONS[bind.propagation]
     mount_setattr(tree_fd, propagation=flag, recursive=deep)
     return tree_fd

@@ -36,6 +36,7 @@ from composer.linux.mount import (
 )
 from composer.linux.openat2 import make_directories
 from composer.runtime import devices, files, grants, masks, mounts, overlay, volume
+from composer.runtime.idmaps import UserNamespaces
 from composer.runtime.launch import Launch
 from composer.runtime.road import about
 from composer.spec.container import Private
@@ -71,6 +72,7 @@ class Root:
 
     layout: Layout
     root_fd: int = -1
+    namespaces: UserNamespaces = field(default_factory=dict)  # of binds with other owners
     null_fd: int = -1
     devpts_fd: int | None = None  # of a terminal that was opened beforehand
     shm_fd: int | None = None  # of the container whose ipc namespace is shared
@@ -85,7 +87,7 @@ def open_sources(root: Root) -> None:
     for index, one in enumerate(launch.spec.mounts):
         if isinstance(one, Bind):
             with about(f"{one.source} on {one.target}"):
-                root.binds[index] = mounts.open_bind(one)
+                root.binds[index] = mounts.open_bind(one, root.namespaces)
         elif isinstance(one, VolumeMount):
             place = launch.place_of(one.target)
             with about(f"volume {place.name} on {one.target}"):

@@ -29,7 +29,8 @@ from composer.linux.mount import (
     open_tree,
 )
 from composer.linux.namespaces import CLONE_NEWNS, setns, unshare
-from composer.runtime import masks, mounts, overlay, volume
+from composer.runtime import idmaps, masks, mounts, overlay, volume
+from composer.runtime.idmaps import UserNamespaces
 from composer.runtime.launch import VolumePlace
 from composer.runtime.namespaces import open_process
 from composer.spec.container import ContainerSpec
@@ -140,12 +141,17 @@ def _dress(root_fd: int, container: Stopped, *, bare: bool) -> None:
 
 
 def _attach_all(root_fd: int, container: Stopped) -> None:
+    with idmaps.opened(container.spec.mounts) as namespaces:
+        _attach_each(root_fd, container, namespaces)
+
+
+def _attach_each(root_fd: int, container: Stopped, namespaces: UserNamespaces) -> None:
     places = {place.target: place for place in container.volumes}
     for one in container.spec.mounts:
         if isinstance(one, Bind):
             if not os.path.lexists(one.source):
                 continue  # it is made when the container starts
-            tree_fd = mounts.open_bind(one)
+            tree_fd = mounts.open_bind(one, namespaces)
         elif isinstance(one, VolumeMount):
             tree_fd = volume.open_mount(one, places[one.target])
         else:

@@ -28,6 +28,14 @@ class Recursion(Enum):
 
 
 @frozen
+class IdMap:
+    """Ids that change places between host and container: (of the host, of the container)."""
+
+    uid: tuple[int, int] = (0, 0)
+    gid: tuple[int, int] = (0, 0)
+
+
+@frozen
 class Bind:
     """A host file or directory (absolute path) shown at `target`."""
 
@@ -37,6 +45,7 @@ class Bind:
     propagation: Propagation = Propagation.RPRIVATE
     recursion: Recursion = Recursion.ENABLED
     create_source: bool = False  # a missing source becomes an empty directory
+    idmap: IdMap | None = None
     place: str = ""  # spec.place
 
 

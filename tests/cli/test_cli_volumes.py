@@ -441,3 +441,47 @@ def test_a_block_device_is_mounted_while_it_is_used(pycompose: Pycompose, write:
     assert pycompose("exec", "-T", "web", "cat", "/scratch/x").stdout == "kept\n"
     pycompose("down", "-v")
     assert not (Path(pycompose.paths.root) / "volumes/shop_scratch").exists()
+
+
+OWNERS = """
+services:
+  web:
+    rootfs: ROOT
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    volumes:
+      - {type: bind, source: ./mine, target: /data, bind: {x-idmap: {uid: "1000:999", gid: "1000:998"}}}
+"""
+
+
+def test_a_bind_whose_files_have_other_owners_in_the_container(
+    pycompose: Pycompose, write: Write, tmp_path: Path
+) -> None:
+    mine = pycompose.directory / "mine"
+    mine.mkdir()
+    os.chown(mine, 1000, 1000)
+    for name, uid in (("mine", 1000), ("roots", 0), ("theirs", 999)):
+        (mine / name).touch()
+        os.chown(mine / name, uid, uid)
+    write(OWNERS)
+    pycompose("up", "-d")
+    seen = pycompose("exec", "-T", "web", "stat", "-c", "%n %u %g", "/data/mine", "/data/roots", "/data/theirs").stdout
+    assert seen.splitlines() == ["/data/mine 999 998", "/data/roots 0 0", "/data/theirs 1000 999"]
+    pycompose("exec", "-T", "-u", "999:998", "web", "touch", "/data/new")
+    assert owner(mine / "new") == (1000, 1000)
+    pycompose("stop")
+    pycompose("cp", "-a", "web:/data/mine", str(tmp_path / "copy"))  # of one that does not run
+    assert owner(tmp_path / "copy") == (999, 998)
+    assert "uid: 1000:999" in pycompose("config").stdout
+
+
+def owner(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_uid, status.st_gid
+
+
+def test_a_bind_of_a_file_system_without_id_mapped_mounts(pycompose: Pycompose, write: Write) -> None:
+    write(OWNERS.replace("./mine", "/sys/kernel").replace('gid: "1000:998"', 'gid: "7:7"'))
+    refused = pycompose("up", "-d", check=False)
+    assert refused.returncode == 1
+    assert "cannot bind /sys/kernel on /data with x-idmap: its file system" in refused.stderr

@@ -29,7 +29,7 @@ from composer.spec.container import (
 )
 from composer.spec.desired import Condition, Dependency
 from composer.spec.fingerprint import fingerprint
-from composer.spec.mounts import Bind, File, Filesystem, Mount, Propagation, Recursion, Tmpfs
+from composer.spec.mounts import Bind, File, Filesystem, IdMap, Mount, Propagation, Recursion, Tmpfs
 from composer.spec.network import Endpoint, NamedPort, Names, Protocol
 from composer.spec.policy import Policy
 from composer.spec.process import Process, Rlimit
@@ -316,10 +316,12 @@ def test_binds() -> None:
         {"type": "bind", "source": "/data/deep", "target": "/srv/deep"},
         {"type": "bind", "source": "/data", "target": "/srv", "read_only": True, "bind": {"create_host_path": False}},
         {"type": "bind", "source": "/m", "target": "/m", "bind": {"propagation": "rslave", "recursive": "readonly"}},
+        {"type": "bind", "source": "/o", "target": "/o", "bind": {"x-idmap": {"uid": "1000:999"}}},
     )
     assert own(web(volumes=volumes)) == (
         Bind("/data", "/srv", read_only=True),
         Bind("/m", "/m", propagation=Propagation.RSLAVE, recursion=Recursion.READONLY, create_source=True),
+        Bind("/o", "/o", create_source=True, idmap=IdMap(uid=(1000, 999))),
         Bind("/data/deep", "/srv/deep", create_source=True),
     )
 
