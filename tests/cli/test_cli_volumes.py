@@ -428,6 +428,7 @@ def loop_device(tmp_path: Path) -> Iterator[str]:
     subprocess.run(["losetup", "-d", made.stdout.strip()], check=True)
 
 
+@pytest.mark.rare
 def test_a_block_device_is_mounted_while_it_is_used(pycompose: Pycompose, write: Write, loop_device: str) -> None:
     options = f'type: ext4, device: {loop_device}, o: "noatime"'
     write(SCRATCH.replace('type: tmpfs, device: tmpfs, o: "size=1m,uid=1000,noexec"', options))

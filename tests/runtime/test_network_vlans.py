@@ -16,7 +16,7 @@ from composer.runtime.network import leases, networks
 from composer.spec.network import Attachment, Driver, Network, Subnet
 from tests.conftest import Pycompose
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.rare]
 
 PARENT, FAR_END = "pcparent", "pcfar"
 ROUTER = "10.214.30.1"
