@@ -193,4 +193,4 @@ def pycompose(paths: Paths, tmp_path: Path) -> Iterator[Pycompose]:
     yield command
     if os.path.isdir(paths.run):
         for project in (name for name in os.listdir(paths.run) if name[0] != "."):
-            command("-p", project, "down", "-t", "0", "--remove-orphans", check=False)
+            command("-p", project, "down", "-t", "0", "--remove-orphans")
