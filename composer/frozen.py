@@ -3,8 +3,9 @@
 The methods of a frozen dataclass are written and compiled when its module is imported: half a millisecond a class, and
 with some three hundred classes more than half of the time in which a command or a supervisor starts. Here equality,
 hash and representation are functions that all classes share, and `__init__` is a copy of one compiled for the first
-class of its shape, under other names. `dataclasses` itself, which imports `inspect`, is loaded only when somebody asks
-it about one of these classes; to it, and to type checkers, they are dataclasses.
+class of its shape, under other names, made when the first object of the class is. `dataclasses` itself, which imports
+`inspect`, is loaded only when somebody asks it about one of these classes; to it, and to type checkers, they are
+dataclasses.
 
 That nobody changes an object of a frozen class is what the type checker sees to, and no check at run time, which would
 make every object twice as dear to create.
@@ -54,6 +55,20 @@ else:
         return this.__class__(**changes)
 
 
+def make(cls: type[T], values: dict[str, Any]) -> T:
+    """An object with these values of fields by their names, and defaults in the others: asks for no `__init__`, which
+    is dear to make where there is going to be one object."""
+    this = cls.__new__(cls)
+    those: Any = cls
+    for it in those.__frozen_fields__:
+        if it.name in values:
+            value = values[it.name]
+        else:
+            value = it.default if it.default_factory is MISSING else it.default_factory()
+        setattr(this, it.name, value)
+    return this
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[T]) -> type[T]:
     """A dataclass whose objects are equal where their fields are, and hashable where these are."""
@@ -64,6 +79,12 @@ def frozen(cls: type[T]) -> type[T]:
 def mutable(cls: type[T]) -> type[T]:
     """A dataclass whose objects change, and are equal to themselves alone."""
     return _made(cls, _ENTITY)
+
+
+def complete() -> None:
+    """Have everything made of all classes that are there, for who is going to fork and share it."""
+    for cls in tuple(_PENDING):
+        _complete(cls)
 
 
 def is_ours(it: object) -> bool:
@@ -96,12 +117,13 @@ def _made(cls: type[T], methods: dict[str, Any]) -> type[T]:
     namespace["__frozen_fields__"] = everything
     namespace["__match_args__"] = tuple(it.name for it in everything if it.init)
     namespace["__dataclass_fields__"] = _AsDataclass()
-    namespace["__init__"] = _initializer(cls, everything)
+    namespace["__init__"] = _first_init
     compared = [it.name for it in everything if it.compare]
     namespace["__key__"] = staticmethod(attrgetter(*compared) if compared else _nothing)
     metaclass: Any = type(cls)
     made: type[T] = metaclass(cls.__name__, cls.__bases__, namespace)
     made.__qualname__ = cls.__qualname__
+    _PENDING[made] = None
     return made
 
 
@@ -120,6 +142,21 @@ def _field(cls: type, name: str) -> Any:
 
 
 # ---- __init__ -------------------------------------------------------------------------------------------------------
+
+
+_PENDING: dict[type, None] = {}  # classes of which there has been no object
+
+
+def _first_init(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    """In the place of `__init__` until somebody needs it: most classes that are imported are never used."""
+    cls = next(base for base in type(self).__mro__ if base in _PENDING)
+    _complete(cls)
+    cls.__init__(self, *args, **kwargs)  # type: ignore[misc]  # it is this very class's
+
+
+def _complete(cls: Any) -> None:
+    cls.__init__ = _initializer(cls, cls.__frozen_fields__)
+    del _PENDING[cls]
 
 
 def _initializer(cls: type, those: tuple[Any, ...]) -> FunctionType:

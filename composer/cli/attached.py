@@ -15,11 +15,12 @@ from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
 from composer.cli.containers import containers, label
-from composer.cli.following import Following, Selector, origins
+from composer.cli.following import Following
 from composer.cli.invocation import Invocation
 from composer.cli.operation import asked, client, display
 from composer.cli.render.logs import LogLines, Origin
 from composer.cli.render.progress import INTERVAL, Display
+from composer.cli.selecting import Selector, origins
 from composer.cli.signals import Signals
 from composer.control.client import Client, Connection, Deposits
 from composer.control.messages import Happened, Kill, Ping, Stop, Up, Wait, Watch

@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
 
 from composer.cli.invocation import Invocation
 from composer.cli.roots import not_its_own, root_of
 from composer.errors import HostError, UsageError
+from composer.hints import IO
 from composer.runtime import archive
 from composer.store.records import ContainerRecord
 

@@ -7,15 +7,14 @@ each event of the project is a line more in a file. Others can be waited for alo
 from __future__ import annotations
 
 import os
-import re
-import resource
 import select
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
-from composer.cli.containers import RUNNING, containers, label
-from composer.cli.render.logs import Drawing, Origin
+from composer.cli.containers import RUNNING, containers
+from composer.cli.render.logs import Drawing
+from composer.cli.selecting import origins, raise_descriptor_limit
 from composer.cli.sieve import Sieve, sifted
 from composer.control.client import turn_holder
 from composer.linux import inotify
@@ -29,31 +28,6 @@ from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
 
 _BETWEEN = 0.2  # seconds: nothing tells of the end of an operation that leaves things as they are
-
-
-class Selector:
-    """Which containers of a project are shown, those to come included."""
-
-    def __init__(self, paths: ProjectPaths, project: str, *, services: Iterable[str], index: int | None = None) -> None:
-        self._paths = paths
-        self._services = tuple(services)
-        self._index = index
-        self._usual_name = re.compile(rf"{re.escape(project)}-(.+)-(\d+)")
-
-    def __call__(self, name: str) -> bool:
-        """Whether this container's log is wanted; without a record its name must tell."""
-        try:
-            record = records.load(self._paths, name)
-        except (DecodeError, OSError):
-            record = None
-        if record is not None:
-            named = name in self._services
-            return named or (not record.spec.oneoff and self._wants(record.spec.service, record.spec.number))
-        usual = self._usual_name.fullmatch(name)
-        return usual is not None and self._wants(usual[1], int(usual[2]))
-
-    def _wants(self, service: str, number: int) -> bool:
-        return (not self._services or service in self._services) and self._index in (None, number)
 
 
 class Following:
@@ -163,14 +137,3 @@ class Following:
             stream.buffer.write(self._lines.draw(name, lines))
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-def origins(records: Iterable[ContainerRecord]) -> dict[str, Origin]:
-    """Whose lines they are, by container."""
-    return {record.spec.name: Origin(label(record), record.spec.service) for record in records}
-
-
-def raise_descriptor_limit() -> None:
-    """A log needs three descriptors: let there be as many as are allowed."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

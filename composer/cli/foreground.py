@@ -15,10 +15,10 @@ import select
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Protocol
 
 from composer.cli.signals import Signals
 from composer.cli.terminal import RawTerminal, set_window_size, window_size
+from composer.hints import Protocol
 from composer.linux.pidfd import pidfd_send_signal
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -34,19 +34,15 @@ class Watched(Protocol):
 
     def fileno(self) -> int:
         """Readable when it may have ended."""
-        ...
 
     def status(self) -> int | None:
         """Its wait status once it has ended. Raises HostError: nobody knows."""
-        ...
 
     def send_signal(self, number: int) -> None:
         """Signal it. Raises ProcessLookupError: it has ended."""
-        ...
 
     def kill(self) -> None:
         """End it for good, with what it has started."""
-        ...
 
 
 class OwnChild:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Protocol, cast
 
 from composer import errors
 from composer.cli.catalogue import COMMANDS, OTHER_NAMES
@@ -19,14 +18,18 @@ from composer.cli.parse import Arguments, parse, split
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-class CommandModule(Protocol):
-    """What every module in `commands` has."""
+TYPE_CHECKING = False  # `typing` is 3 ms
+if TYPE_CHECKING:
+    from typing import Any, Protocol
 
-    COMMAND: Command
+    class CommandModule(Protocol):
+        """What every module in `commands` has."""
 
-    def run(self, call: Invocation) -> int:
-        """Do it; the exit status."""
-        ...
+        COMMAND: Command
+
+        def run(self, call: Invocation) -> int:
+            """Do it; the exit status."""
+            ...
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,7 +73,9 @@ def load_command(name: str) -> CommandModule:
 
         hint = did_you_mean(name, COMMANDS) or "`pycompose help` lists the commands"
         raise errors.UsageError(f'unknown command "{name}"', hint=hint)
-    return cast(CommandModule, import_module(f"composer.cli.commands.{name}"))  # a module fits the protocol
+    module: Any = import_module(f"composer.cli.commands.{name}")
+    found: CommandModule = module
+    return found
 
 
 def _run(argv: list[str], arguments: Arguments) -> int:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from composer.errors import UsageError
-from composer.frozen import frozen
+from composer.frozen import frozen, replace
 from composer.store.logs.block import STDERR
 from composer.store.logs.demux import Lines
 
@@ -46,7 +46,7 @@ class Sieve:
         if lines.notice or (self.pattern is None and self.level is None):
             return lines
         passing = [line for line in lines.each() if self._passes(line, lines.stream)]
-        return lines._replace(data=b"".join(passing)) if passing else None
+        return replace(lines, data=b"".join(passing)) if passing else None
 
     def _passes(self, line: bytes, stream: int) -> bool:
         if self.level is not None and level_of(line, stream=stream) < self.level:

@@ -10,7 +10,8 @@ import os
 import signal
 from collections.abc import Iterable
 from types import FrameType
-from typing import Any
+
+from composer.hints import Any
 
 
 class Signals:

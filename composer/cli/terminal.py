@@ -11,7 +11,8 @@ import signal
 import termios
 import tty
 from types import TracebackType
-from typing import Any
+
+from composer.hints import Any
 
 
 class RawTerminal:

@@ -19,10 +19,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.hints import TypeVar
 from composer.linux import inotify
 from composer.linux.pidfd import pidfd_open
 from composer.runtime.attendant import spawn as attendant

@@ -31,8 +31,13 @@ class Origin:
 
 def told(problems: Iterable[Problem], *, files: Files) -> tuple[Problem, ...]:
     """In the order of their places, each with the line it stands on."""
-    ordered = sorted(problems, key=lambda problem: problem.place or Place("", 0, 0, 0, 0))
+    ordered = sorted(problems, key=_position)
     return tuple(presentable(files.with_excerpt(problem)) for problem in ordered)
+
+
+def _position(problem: Problem) -> tuple[str, int, int, int, int]:
+    place = problem.place
+    return (place.file, place.line, place.column, place.end_line, place.end_column) if place else ("", 0, 0, 0, 0)
 
 
 def refusal(

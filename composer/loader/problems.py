@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
 
 from composer.frozen import field, frozen, mutable, replace
 from composer.loader.codes import Code
@@ -16,7 +15,8 @@ from composer.loader.codes import Code
 Path = tuple[str | int, ...]
 
 
-class Place(NamedTuple):
+@frozen
+class Place:
     """Where a node stands: lines and columns from 1, the end excluded."""
 
     file: str

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TextIO
 
 from composer.frozen import field, frozen
 from composer.loader.consulted import Consulted
 from composer.loader.problems import Problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic
+    from typing import TextIO
+
     from composer.loader.origin import Origin
     from composer.model.project import Project
 

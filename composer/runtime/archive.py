@@ -10,10 +10,10 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import IO
 
 from composer.errors import HostError
 from composer.frozen import field, mutable
+from composer.hints import IO
 from composer.runtime.copying import BLOCK, DEEPEST
 from composer.runtime.entries import Entry, held
 

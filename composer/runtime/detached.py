@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
 
+from composer.hints import NoReturn
 from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
 from composer.runtime import forks
 

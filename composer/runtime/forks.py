@@ -12,8 +12,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import NoReturn
 
+from composer.hints import NoReturn
 from composer.linux.process import close_range, reset_signals
 
 _STANDARD_ERROR = 2

@@ -23,8 +23,8 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from typing import NoReturn
 
+from composer.hints import NoReturn
 from composer.linux.prctl import set_name
 from composer.linux.process import close_range, set_command_line
 

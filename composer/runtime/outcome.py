@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Protocol
 
 from composer.errors import PycomposeError
+from composer.hints import Protocol
 from composer.linux.pidfd import pidfd_send_signal
 from composer.runtime import failures
 from composer.runtime.cgroup import oom

@@ -23,10 +23,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import NoReturn, Protocol, TypeVar
 
 from composer.errors import PycomposeError
 from composer.frozen import frozen
+from composer.hints import NoReturn, Protocol, TypeVar
 
 GO = b"\x06"  # no JSON begins with it
 REPORT_SIZE = 1 << 16  # bytes: what a pipe holds

@@ -19,10 +19,10 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO
 
 from composer.errors import Conflict, NoSuchThing
 from composer.frozen import frozen
+from composer.hints import IO
 from composer.linux.openat2 import open_in_root
 from composer.runtime import archive
 from composer.runtime.copying import Copying

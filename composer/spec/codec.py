@@ -6,15 +6,19 @@ Fields at their default are left out, so a record stays short and an older reade
 from __future__ import annotations
 
 import json
+import sys
 import types
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from composer.frozen import MISSING, fields, is_ours
+from composer.frozen import MISSING, fields, is_ours, make
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # `typing` is too dear, as in composer.frozen
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 TAG = "type_"
 
 
@@ -68,22 +72,35 @@ def decode(cls: type[T], tree: Any) -> T:
 @cache
 def _layout(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
     """(field name, default, whether its type is a union that needs the tag) for each field."""
-    hints = get_type_hints(cls)
-    return tuple((field.name, field.default, _is_tagged(hints[field.name])) for field in fields(cls))
+    return tuple((field.name, field.default, _is_tagged(_hint(cls, field.name))) for field in fields(cls))
+
+
+def _hint(cls: type, name: str) -> Any:
+    """The type of a field, as `typing.get_type_hints` says it; nothing here is more than `|` and `[]`."""
+    for base in cls.__mro__:
+        text = base.__dict__.get("__annotations__", {}).get(name)  # noqa: RUF063  # inspect is dear
+        if text is not None:
+            return eval(text, sys.modules[base.__module__].__dict__)  # our own words
+    raise AttributeError(name)
+
+
+def _args(hint: Any) -> tuple[Any, ...]:
+    args: tuple[Any, ...] = getattr(hint, "__args__", ())
+    return args
+
+
+def _is_tuple(hint: Any) -> bool:
+    return getattr(hint, "__origin__", None) is tuple
 
 
 def _is_tagged(hint: Any) -> bool:
-    if get_origin(hint) is tuple:
-        hint = get_args(hint)[0]
+    if _is_tuple(hint):
+        hint = _args(hint)[0]
     return len(_dataclasses_of(hint)) > 1
 
 
 def _dataclasses_of(hint: Any) -> list[Any]:
-    return [arm for arm in get_args(hint) if is_ours(arm)] if _is_union(hint) else []
-
-
-def _is_union(hint: Any) -> bool:
-    return get_origin(hint) in (Union, types.UnionType)
+    return [arm for arm in _args(hint) if is_ours(arm)] if isinstance(hint, types.UnionType) else []
 
 
 def _tagged(item: object, tree: Any) -> Any:
@@ -94,11 +111,10 @@ def _tagged(item: object, tree: Any) -> Any:
 
 @cache
 def _decoder(hint: Any) -> Callable[[Any], Any]:
-    origin = get_origin(hint)
-    if _is_union(hint):
+    if isinstance(hint, types.UnionType):
         return _union_decoder(hint)
-    if origin is tuple:
-        return _tuple_decoder(get_args(hint))
+    if _is_tuple(hint):
+        return _tuple_decoder(_args(hint))
     if is_ours(hint) and isinstance(hint, type):
         return _dataclass_decoder(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -107,8 +123,8 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
 
 
 def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
-    hints = get_type_hints(cls)
-    decoders = {field.name: _decoder(hints[field.name]) for field in fields(cls)}
+    names = {it.name for it in fields(cls)}
+    decoders: dict[str, Callable[[Any], Any]] = {}  # of those fields that have been met
     required = {it.name for it in fields(cls) if it.default is MISSING and it.default_factory is MISSING}
 
     def decode_dataclass(tree: Any) -> Any:
@@ -116,16 +132,21 @@ def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
             raise DecodeError(f"cannot read {cls.__name__}: a JSON object expected, not {tree!r:.40}")
         if missing := required - tree.keys():
             raise DecodeError(f"cannot read {cls.__name__}: it lacks {', '.join(sorted(missing))}")
-        if unknown := tree.keys() - decoders.keys() - {TAG}:
+        if unknown := tree.keys() - names - {TAG}:
             raise DecodeError(f"cannot read {cls.__name__}: unknown {', '.join(sorted(unknown))}")
-        return cls(**{name: decoders[name](item) for name, item in tree.items() if name != TAG})
+        return make(cls, {name: decoder(name)(item) for name, item in tree.items() if name != TAG})
+
+    def decoder(name: str) -> Callable[[Any], Any]:
+        if name not in decoders:
+            decoders[name] = _decoder(_hint(cls, name))
+        return decoders[name]
 
     return decode_dataclass
 
 
 def _union_decoder(hint: Any) -> Callable[[Any], Any]:
     by_name = {arm.__name__: _decoder(arm) for arm in _dataclasses_of(hint)}
-    others = [arm for arm in get_args(hint) if not is_ours(arm)]
+    others = [arm for arm in _args(hint) if not is_ours(arm)]
 
     def decode_union(tree: Any) -> Any:
         if isinstance(tree, dict) and by_name:
@@ -173,7 +194,7 @@ def _enum_decoder(cls: type[Enum]) -> Callable[[Any], Any]:
 def _plain_decoder(hint: Any) -> Callable[[Any], Any]:
     def decode_plain(tree: Any) -> Any:
         # bool is an int to isinstance, and JSON writes 1.0 as 1: neither may pass for the other silently
-        if hint is not Any and (type(tree) is not hint and not (hint is float and type(tree) is int)):
+        if type(tree) is not hint and not (hint is float and type(tree) is int):
             raise DecodeError(f"{hint.__name__} expected, not {tree!r}")
         return tree
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from composer.loader.parse import parse
-from composer.loader.problems import MAX_NODES, Fatal, Problems
+from composer.loader.problems import MAX_NODES, Fatal, Place, Problems
 from composer.loader.tree import Mapping, Node, at, plain
 
 
@@ -82,8 +82,8 @@ def test_nodes_know_their_places() -> None:
     assert isinstance(root, Mapping)
     node = at(root, ("a", "b", 1))
     assert node is not None
-    assert tuple(node.place) == ("f", 2, 10, 2, 12)
-    assert tuple(root.keys["a"]) == ("f", 1, 1, 1, 2)
+    assert node.place == Place("f", 2, 10, 2, 12)
+    assert root.keys["a"] == Place("f", 1, 1, 1, 2)
 
 
 def test_aliases_are_counted_before_they_are_followed() -> None:

@@ -6,12 +6,12 @@ import sys
 import time
 
 from composer.cli.containers import containers, of_services, service_names
-from composer.cli.following import Following, Selector, origins, raise_descriptor_limit
 from composer.cli.invocation import Invocation
 from composer.cli.moments import moment
 from composer.cli.options import Command, number, switch, text
 from composer.cli.project import existing_project
 from composer.cli.render.logs import Drawing, JsonLines, LogLines
+from composer.cli.selecting import Selector, origins, raise_descriptor_limit
 from composer.cli.sieve import LEVELS, Sieve, sieve, sifted
 from composer.errors import UsageError
 from composer.store.logs.reader import Selection, merge, read
@@ -55,6 +55,8 @@ def run(call: Invocation) -> int:
         selection = Selection(since_ns=selection.since_ns, until_ns=selection.until_ns)
     lines = _lines(call, paths, selects)
     if call.arguments.switch("follow"):
+        from composer.cli.following import Following  # sockets, inotify: not for who looks once
+
         with Following(paths, selects=selects, lines=lines, sieve=by, until_ns=selection.until_ns) as following:
             following.print_history(selection, matching=matching)
             following.wait_until_idle()

@@ -12,7 +12,7 @@ from composer.cli.containers import RUNNING, containers, no_such_service, servic
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch, text, texts
 from composer.cli.project import existing_project
-from composer.cli.render import human, ports, template
+from composer.cli.render import human, ports
 from composer.cli.render.status import health, status
 from composer.cli.render.table import shorten, table
 from composer.errors import UsageError
@@ -126,6 +126,8 @@ def _show(call: Invocation, rows: list[dict[str, object]]) -> None:
     elif wanted == "table":
         print(_table(rows, whole=call.arguments.switch("no-trunc")))
     else:
+        from composer.cli.render import template
+
         print(template.render(wanted, rows, fields=FIELDS))
 
 

@@ -5,19 +5,20 @@ A very long line comes in pieces: nothing is put between them unless another con
 
 from __future__ import annotations
 
-import base64
+import binascii
 import json
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
 
 from composer.cli.render import colour as colours
-from composer.frozen import field, mutable
+from composer.frozen import field, frozen, mutable
+from composer.hints import Protocol
 from composer.store.events import rfc3339
 from composer.store.logs.block import STDERR
 from composer.store.logs.demux import Lines
 
 
-class Origin(NamedTuple):
+@frozen
+class Origin:
     """Whose lines they are."""
 
     label: str  # web-1
@@ -31,11 +32,9 @@ class Drawing(Protocol):
 
     def add(self, origins: dict[str, Origin]) -> None:
         """Containers that have come since."""
-        ...
 
     def draw(self, container: str, lines: Lines) -> bytes:
         """The lines as they are printed."""
-        ...
 
 
 @mutable
@@ -121,4 +120,7 @@ def _message(line: bytes) -> dict[str, str]:
     try:
         return {"message": line.decode()}
     except UnicodeDecodeError:
-        return {"message": line.decode(errors="replace"), "message_base64": base64.b64encode(line).decode()}
+        return {
+            "message": line.decode(errors="replace"),
+            "message_base64": binascii.b2a_base64(line, newline=False).decode(),
+        }

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TypeAlias
 
 from composer.spec.network import PortBinding, Protocol
 from composer.store.records import ContainerRecord
 
-Exposed: TypeAlias = tuple[Protocol, int]  # a port of the container
+Exposed = tuple[Protocol, int]  # a port of the container
 
 
 def published(record: ContainerRecord) -> tuple[PortBinding, ...]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol, TextIO, assert_never
 
 from composer.cli.render import colour as colours
 from composer.cli.render import human
 from composer.cli.render.colour import paint
 from composer.cli.render.table import shorten
 from composer.frozen import frozen, replace
+from composer.hints import Protocol, TextIO, assert_never
 from composer.planner.plan import (
     Action,
     AwaitService,
@@ -107,23 +107,18 @@ class Display(Protocol):
 
     def show(self, task: Task) -> None:
         """A task is new or has changed."""
-        ...
 
     def say(self, text: str) -> None:
         """A line for the user, beside the tasks."""
-        ...
 
     def refresh(self) -> None:
         """Time has passed."""
-        ...
 
     def clear(self) -> None:
         """Make room for other output."""
-        ...
 
     def close(self) -> None:
         """Nothing more will come."""
-        ...
 
 
 class Quiet:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from composer.frozen import field, mutable
+from composer.hints import Any
 from composer.runtime.attendant import wire
 from composer.runtime.attendant.forwarding import Forwarder, HostResolvers, Route
 from composer.runtime.attendant.streams import Stream

@@ -20,10 +20,10 @@ import socket
 import sys
 import time
 from functools import partial
-from typing import assert_never
 
 from composer.errors import MissingFeature
 from composer.frozen import frozen, mutable, replace
+from composer.hints import assert_never
 from composer.linux.prctl import set_name
 from composer.runtime.attendant import board, protocol
 from composer.runtime.attendant.answering import Answering, Desk

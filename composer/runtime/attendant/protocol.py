@@ -12,9 +12,9 @@ when nobody is connected and no resident lives.
 from __future__ import annotations
 
 import json
-from typing import TypeVar, get_args
 
 from composer.frozen import frozen
+from composer.hints import TypeVar
 from composer.runtime.attendant.zone import Resident
 from composer.spec import codec
 
@@ -59,8 +59,8 @@ class Done:
 
 Message = Hello | Done
 
-_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in get_args(Request)}
-_MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in get_args(Message)}
+_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in Request.__args__}
+_MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in Message.__args__}
 T = TypeVar("T")
 
 

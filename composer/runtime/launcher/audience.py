@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from composer.errors import PycomposeError
+from composer.hints import Protocol
 from composer.runtime.launcher import protocol
 from composer.runtime.launcher.protocol import Message
 

@@ -27,9 +27,9 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import assert_never
 
 from composer.frozen import frozen, replace
+from composer.hints import assert_never
 from composer.linux.peer import open_peer
 from composer.linux.prctl import set_name
 from composer.linux.process import close_range

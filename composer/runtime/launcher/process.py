@@ -12,9 +12,10 @@ import os
 import signal
 import socket
 from functools import partial
-from typing import assert_never
 
+from composer import frozen
 from composer.errors import PycomposeError
+from composer.hints import assert_never
 from composer.linux.prctl import set_name
 from composer.runtime import supervision
 from composer.runtime.attendant.front import Front
@@ -41,6 +42,7 @@ def main(config: Config) -> None:
     set_name("pycompose-launch")
     launcher = Launcher(config)
     launcher.listen()
+    frozen.complete()  # else each child would do it for itself
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection would write to every object, and so unshare every page with the children

@@ -21,9 +21,9 @@ a connection. Exited is said to whoever is connected, and again after each Hello
 from __future__ import annotations
 
 import json
-from typing import TypeVar, get_args
 
 from composer.frozen import frozen
+from composer.hints import TypeVar
 from composer.runtime.exits import ExitRecord
 from composer.spec import codec
 from composer.spec.network import Attachment
@@ -204,8 +204,8 @@ class Exited:
 
 Message = Hello | Started | ProcessStarted | Adopted | Terminal | Taken | Failed | ProcessExited | Exited
 
-_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in get_args(Request)}
-_MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in get_args(Message)}
+_REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in Request.__args__}
+_MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in Message.__args__}
 T = TypeVar("T")
 
 

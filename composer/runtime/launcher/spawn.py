@@ -21,10 +21,10 @@ import socket
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import NoReturn
 
 from composer.errors import HostError
 from composer.frozen import replace
+from composer.hints import NoReturn
 from composer.linux import peer
 from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
 from composer.runtime.detached import detach

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from typing import NoReturn
 
 from composer.frozen import frozen
+from composer.hints import NoReturn
 from composer.linux import conntrack
 from composer.linux.identity import start_time
 from composer.linux.pidfd import pidfd_open

@@ -21,9 +21,9 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any
 
 from composer.frozen import mutable
+from composer.hints import Any
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.spec.network import PortBinding, Protocol
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from composer.frozen import frozen, replace
 
 RECORD = struct.Struct("<QQIBBH")
 MAGIC = 0xC10C
@@ -31,8 +32,9 @@ _ERA_SHIFT = 4
 _RECOVERED_AT_ONCE = 1 << 20  # bytes
 
 
-class Block(NamedTuple):
-    """Bytes of one stream that arrived together. A tuple: there are millions."""
+@frozen
+class Block:
+    """Bytes of one stream that arrived together."""
 
     time_ns: int
     offset: int
@@ -54,16 +56,16 @@ class Block(NamedTuple):
         if last is None:
             return self
         era = min(last.era + (self.time_ns < last.time_ns), LAST_ERA)
-        return self._replace(flags=self.flags | era << _ERA_SHIFT)
+        return replace(self, flags=self.flags | era << _ERA_SHIFT)
 
     def without(self, size: int) -> Block:
         """What is left of it behind its first `size` bytes."""
-        return self._replace(offset=self.offset + size, length=self.length - size)
+        return replace(self, offset=self.offset + size, length=self.length - size)
 
 
 def encode(block: Block) -> bytes:
     """The block's record."""
-    return RECORD.pack(*block, MAGIC)
+    return RECORD.pack(block.time_ns, block.offset, block.length, block.stream, block.flags, MAGIC)
 
 
 def decode(records: bytes, *, size: int) -> Iterator[Block]:

@@ -6,14 +6,15 @@ stream, and nobody has to look at each of a million lines.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
-
+from composer.frozen import frozen, replace
+from composer.hints import Protocol
 from composer.store.logs.block import NOTICE, Block
 
 MAX_LINE = 1 << 20  # bytes; a longer line comes in pieces
 
 
-class Lines(NamedTuple):
+@frozen
+class Lines:
     """One or more lines of one stream, with their newlines; a piece of a line, and the last of all, may have none."""
 
     time_ns: int
@@ -30,7 +31,7 @@ class Lines(NamedTuple):
     def last(self, count: int) -> Lines:
         """The last `count` of them."""
         surplus = self.amount - count
-        return self._replace(data=b"".join(self.each()[surplus:])) if surplus > 0 else self
+        return replace(self, data=b"".join(self.each()[surplus:])) if surplus > 0 else self
 
     def each(self) -> list[bytes]:
         """One by one, with their newlines. A carriage return ends no line."""
@@ -44,11 +45,9 @@ class Division(Protocol):
 
     def feed(self, block: Block, data: bytes) -> list[Lines]:
         """What `block`, whose bytes are `data`, completes."""
-        ...
 
     def flush(self) -> list[Lines]:
         """What is not complete yet."""
-        ...
 
 
 class Undivided:
@@ -91,7 +90,8 @@ class Demultiplexer:
 
     def flush(self) -> list[Lines]:
         """What is there of lines that have no end, in the order of their beginning."""
-        rest = sorted(Lines(time_ns, stream, bytes(held)) for stream, (time_ns, held) in self._held.items())
+        held = sorted((time_ns, stream, data) for stream, (time_ns, data) in self._held.items())
+        rest = [Lines(time_ns, stream, bytes(data)) for time_ns, stream, data in held]
         self._held.clear()
         return rest
 

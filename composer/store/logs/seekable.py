@@ -16,7 +16,8 @@ import bisect
 import os
 import struct
 from functools import lru_cache
-from typing import NamedTuple
+
+from composer.frozen import frozen
 
 FRAME = 1 << 20  # bytes of content
 _LEVEL = 3
@@ -54,7 +55,8 @@ def compress(source: int, target: int, *, owner: Owner) -> None:
     os.fsync(target)  # the plain file is removed next
 
 
-class _Frame(NamedTuple):
+@frozen
+class _Frame:
     start: int  # in the plain content
     size: int
     at: int  # in the file

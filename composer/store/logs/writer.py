@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
-from composer.frozen import mutable
+from composer.frozen import mutable, replace
 from composer.spec.container import LogPolicy
 from composer.store.logs import files
 from composer.store.logs.block import NOTICE, RECORD, STDOUT, Block, decode, encode, recovered
@@ -66,7 +66,7 @@ class LogWriter:
         except OSError:
             if not written:
                 raise
-        self._append(block._replace(length=written))
+        self._append(replace(block, length=written))
         return len(data) - written
 
     def _put(self, data: bytes, offset: int) -> int:
@@ -85,7 +85,7 @@ class LogWriter:
         block = self._begin(stream, time_ns, 0)
         moved = os.splice(pipe, self.output, _AT_ONCE, offset_dst=block.offset, flags=os.SPLICE_F_NONBLOCK)
         if moved:
-            self._append(block._replace(length=moved))
+            self._append(replace(block, length=moved))
         return moved
 
     def close(self) -> None:
@@ -184,7 +184,7 @@ class LogWriter:
         if start < self.size and said.flags & NOTICE and os.pread(self.output, 1, self.size - 1) != b"\n":
             os.ftruncate(self.output, start)
             self.size = start
-        return (said._replace(length=self.size - start),) if start < self.size else ()
+        return (replace(said, length=self.size - start),) if start < self.size else ()
 
     def _said_next(self) -> Block | None:
         if self.next < 0:

@@ -1,0 +1,50 @@
+"""Whose logs are shown: the containers of a project by service and number, those to come included."""
+
+from __future__ import annotations
+
+import re
+import resource
+from collections.abc import Iterable
+
+from composer.cli.containers import label
+from composer.cli.render.logs import Origin
+from composer.spec.codec import DecodeError
+from composer.store import records
+from composer.store.paths import ProjectPaths
+from composer.store.records import ContainerRecord
+
+
+class Selector:
+    """Which containers of a project are shown, those to come included."""
+
+    def __init__(self, paths: ProjectPaths, project: str, *, services: Iterable[str], index: int | None = None) -> None:
+        self._paths = paths
+        self._services = tuple(services)
+        self._index = index
+        self._usual_name = re.compile(rf"{re.escape(project)}-(.+)-(\d+)")
+
+    def __call__(self, name: str) -> bool:
+        """Whether this container's log is wanted; without a record its name must tell."""
+        try:
+            record = records.load(self._paths, name)
+        except (DecodeError, OSError):
+            record = None
+        if record is not None:
+            named = name in self._services
+            return named or (not record.spec.oneoff and self._wants(record.spec.service, record.spec.number))
+        usual = self._usual_name.fullmatch(name)
+        return usual is not None and self._wants(usual[1], int(usual[2]))
+
+    def _wants(self, service: str, number: int) -> bool:
+        return (not self._services or service in self._services) and self._index in (None, number)
+
+
+def origins(records: Iterable[ContainerRecord]) -> dict[str, Origin]:
+    """Whose lines they are, by container."""
+    return {record.spec.name: Origin(label(record), record.spec.service) for record in records}
+
+
+def raise_descriptor_limit() -> None:
+    """A log needs three descriptors: let there be as many as are allowed."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
