@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from composer.hints import NoReturn
@@ -22,9 +22,9 @@ def detach(become: Callable[[], NoReturn], *, log: int) -> None:
     _fork_twice(partial(_execute, become), log)
 
 
-def fork(serve: Callable[[], object], *, log: int, keep: tuple[int, ...]) -> None:
+def fork(serve: Callable[[], object], *, log: int, keep: tuple[int, ...], argv: Sequence[str]) -> None:
     """Have `serve` called in such a process, without a program of its own: see `forks`. Raises OSError."""
-    _fork_twice(partial(forks.go_on, serve, keep=keep), log)
+    _fork_twice(partial(forks.go_on, serve, keep=keep, argv=argv), log)
 
 
 def _fork_twice(go_on: Callable[[], NoReturn], log: int) -> None:

@@ -10,19 +10,20 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from composer.hints import NoReturn
-from composer.linux.process import close_range, reset_signals
+from composer.linux.process import close_range, command_line_area, reset_signals, set_command_line
 
 _STANDARD_ERROR = 2
 
 
-def go_on(serve: Callable[[], object], *, keep: Iterable[int]) -> NoReturn:
+def go_on(serve: Callable[[], object], *, keep: Iterable[int], argv: Sequence[str] = ()) -> NoReturn:
     """Call `serve`, then end: with its exit status if it leaves by SystemExit, with 1 if it fails.
 
-    Of the parent's descriptors there are `keep` and standard error, which is told of a failure.
+    Of the parent's descriptors there are `keep` and standard error, which is told of a failure. `argv` is what ps(1) is
+    to show in the place of the parent's command line, as far as it fits.
     """
     status = 1
     try:
@@ -32,6 +33,8 @@ def go_on(serve: Callable[[], object], *, keep: Iterable[int]) -> NoReturn:
             signal.signal(number, signal.SIG_IGN)
         gc.enable()
         _keep_only(keep)
+        if argv:
+            set_command_line(command_line_area(), b"\0".join(map(os.fsencode, argv)))
         serve()
         status = 0
     except SystemExit as leaving:

@@ -109,6 +109,13 @@ def wait_output(shop: Shop, service: str, lines: int) -> list[str]:
     return found
 
 
+def test_ps_shows_who_is_who_although_most_are_forks(shop: Shop) -> None:
+    shop.up(shop.service("web"))
+    for kind in ("launcher", "supervisor"):
+        (pid,) = host.find(kind, shop.paths.run)
+        assert f"/{kind}/__main__.py\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def test_a_killed_supervisor_is_replaced_and_no_output_is_lost(shop: Shop) -> None:
     shop.up(shop.service("web", COUNTING))
     before, first = shop.record("web"), shop.pid_of_supervisor()

@@ -47,7 +47,7 @@ def execute(config: Config, log: int) -> None:
 
 def fork(config: Config, log: int) -> None:
     """Have an attendant that is a fork of the caller: of a launcher, which has imported all of it. Raises OSError."""
-    detached.fork(partial(main, config), log=log, keep=(config.listener_fd, config.lock_fd))
+    detached.fork(partial(main, config), log=log, keep=(config.listener_fd, config.lock_fd), argv=_argv(config))
 
 
 def connect(project: str, *, directory: str, start: Start = execute) -> socket.socket:
@@ -160,5 +160,8 @@ def _log_to_file(start: Callable[[int], None], directory: str) -> None:
 def _become(config: Config) -> NoReturn:
     for fd in (config.listener_fd, config.lock_fd):
         os.set_inheritable(fd, True)
-    argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
-    os.execve(sys.executable, argv, {"LC_CTYPE": "C.UTF-8"})
+    os.execve(sys.executable, _argv(config), {"LC_CTYPE": "C.UTF-8"})
+
+
+def _argv(config: Config) -> list[str]:
+    return [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]

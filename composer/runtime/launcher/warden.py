@@ -76,12 +76,12 @@ class Warden:
 
     def _begin(self, fd: int) -> None:
         try:
-            count = len(INTERPRETER)
+            count, argv = len(INTERPRETER), (*self._argv, str(fd))
             if self._is_first and self._argv[:count] == INTERPRETER:
-                forks.go_on(partial(_run, *self._argv[count:], str(fd)), keep=(fd,))
+                forks.go_on(partial(_run, *argv[count:]), keep=(fd,), argv=argv)
             os.set_inheritable(fd, True)
             reset_signals()
-            os.execv(self._argv[0], [*self._argv, str(fd)])
+            os.execv(argv[0], argv)
         finally:  # a second launcher must not live on
             os._exit(NOT_EXECUTED)
 
