@@ -75,6 +75,7 @@ class Bench:
     counts: tuple[int, ...]  # of services, for the slope
     projects: tuple[int, ...]  # of services, for whole commands
     standing: int  # services, for what a project costs at rest
+    restarts: int  # of one service
 
     @property
     def ours(self) -> Pycompose:
@@ -265,16 +266,23 @@ def rows(bench: Bench) -> Iterator[Row | Figure | str]:
     yield from one_more_container(bench)
     yield from one_more_endpoint(bench)
     yield from looking(bench)
-    yield from growth(bench)
     with peers.docker(bench.place, bench.root) as found:
         if isinstance(found, str):
             yield f"Not measured: {found}."
             yield from one_command(bench, None)
-            yield from standing.figures(bench.ours, services=bench.standing, docker=None)
+            yield from figures(bench, None)
             return
         yield from one_command(bench, found)
         yield from whole_projects(bench, found)
-        yield from standing.figures(bench.ours, services=bench.standing, docker=found)
+        yield from figures(bench, found)
+
+
+def figures(bench: Bench, docker: Docker | None) -> Iterator[Figure]:
+    """What is compared with nothing in RESULTS.md, and so is not for --quick."""
+    if bench.standing:
+        yield from growth(bench)
+        yield from standing.figures(bench.ours, services=bench.standing, docker=docker)
+        yield from standing.soak(bench.ours, bench.restarts)
 
 
 def main() -> None:
@@ -290,7 +298,8 @@ def main() -> None:
             rounds=3 if quick else 7,
             counts=(1, 10, 30) if quick else (1, 10, 50, 100, 200),
             projects=(1, 5) if quick else (1, 5, 20, 50),
-            standing=20 if quick else 100,
+            standing=0 if quick else 100,
+            restarts=0 if quick else 10_000,
         )
         found: list[Row | Figure | str] = []
         for it in rows(bench):

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +100,41 @@ def _chain(ours: Pycompose, docker: Docker | None) -> Iterator[Figure]:
         yield Figure("the same as a whole, of docker compose's time", 100 * walls[chained] / theirs, "%", 10)
 
 
+def soak(ours: Pycompose, restarts: int) -> Iterator[Figure]:
+    """What so many restarts of one service leave behind in our processes: the last nine tenths of them."""
+    path = ours.place / "soak.yaml"
+    path.write_text(
+        f"services:\n  s0:\n    rootfs: {ours.root}\n    command: ['true']\n    network_mode: none\n"
+        "    deploy: {restart_policy: {condition: any, delay: 1ms}}\n"
+    )
+    with _up(ours, str(path)):
+        _wait_restarts(ours, path, restarts // 10)
+        before = _least(memory), _least(_descriptors)
+        _wait_restarts(ours, path, restarts)
+        after = _least(memory), _least(_descriptors)
+    what = f"{restarts} restarts of one service, growth after the first tenth"
+    yield Figure(f"{what}, PSS", after[0] - before[0], "MB", 0.5)
+    yield Figure(f"{what}, descriptors", after[1] - before[1], "", 0)
+
+
+def _wait_restarts(ours: Pycompose, path: Path, number: int) -> None:
+    while int(ours("-f", str(path), "inspect", "--format", "{{.RestartCount}}", "s0")) < number:
+        time.sleep(1)
+
+
+def _least(question: Callable[[], float]) -> float:
+    """Of what goes up and down with every restart."""
+    found = []
+    for _ in range(40):
+        found.append(question())
+        time.sleep(0.05)
+    return min(found)
+
+
+def _descriptors() -> float:
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid, _ in _own())
+
+
 def _five(source: str, *, chained: bool) -> str:
     lines = ["services:"]
     for number in range(5):
@@ -181,13 +216,16 @@ def _wait_for(events: subprocess.Popen[str], action: str) -> float:
 
 
 def _own() -> Iterator[tuple[int, str]]:
-    """Our processes: (pid, command line)."""
+    """Our processes: (pid, command line); without the launcher's forks that are on their way to be containers."""
+    here = os.readlink("/proc/self/ns/pid")
     for name in os.listdir("/proc"):
         try:
+            if not name.isdecimal() or os.readlink(f"/proc/{name}/ns/pid") != here:
+                continue
             words = Path(f"/proc/{name}/cmdline").read_text().split("\0")
         except (OSError, ValueError):
             continue
-        if name.isdecimal() and "-I" in words[1:2] and any("/composer/" in word for word in words):
+        if "-I" in words[1:2] and any("/composer/" in word for word in words):
             yield int(name), " ".join(words)
 
 
