@@ -148,15 +148,18 @@ _PENDING: dict[type, None] = {}  # classes of which there has been no object
 
 
 def _first_init(self: Any, /, *args: Any, **kwargs: Any) -> None:
-    """In the place of `__init__` until somebody needs it: most classes that are imported are never used."""
-    cls = next(base for base in type(self).__mro__ if base in _PENDING)
+    """In the place of `__init__` until somebody needs it: most classes that are imported are never used.
+
+    Another thread may be here for the same class: then it is done twice, to the same effect.
+    """
+    cls = next(base for base in type(self).__mro__ if "__frozen_fields__" in base.__dict__)
     _complete(cls)
     cls.__init__(self, *args, **kwargs)  # type: ignore[misc]  # it is this very class's
 
 
 def _complete(cls: Any) -> None:
     cls.__init__ = _initializer(cls, cls.__frozen_fields__)
-    del _PENDING[cls]
+    _PENDING.pop(cls, None)
 
 
 def _initializer(cls: type, those: tuple[Any, ...]) -> FunctionType:

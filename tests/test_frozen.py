@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
 
 import pytest
 
@@ -137,3 +140,21 @@ def test_dataclasses_is_not_imported() -> None:
         "@frozen\nclass A:\n  x: int = 1\nassert A() == A(1)\nassert 'dataclasses' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", f"from __future__ import annotations; {words}"], check=True)
+
+
+def test_first_objects_may_be_made_by_two_threads_at_once() -> None:
+    """As the supervisor's threads do: none may find the constructor half there."""
+    classes: list[Any] = [frozen(type(f"Made{number}", (), {"__annotations__": {"x": "int"}})) for number in range(300)]
+    together = threading.Barrier(4)
+
+    def make_all(_: int) -> list[int]:
+        together.wait()
+        return [cls(7).x for cls in classes]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(make_all, range(4))) == [[7] * 300] * 4
+    finally:
+        sys.setswitchinterval(interval)
