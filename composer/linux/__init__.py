@@ -7,6 +7,7 @@ and no module here imports more than it needs: a container is a fork of the proc
     libc          the C library, its calls typed and checked; system call numbers
     mount         mount(2), pivot_root(2) and the descriptor-based mount calls
     openat2       paths resolved inside a root; missing mount points made there
+    fallocate     room given back at the beginning of a file
     syncfs        what was written is on its disk
     statfs        which file system a path or descriptor lives on
     clone         clone3(2)

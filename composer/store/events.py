@@ -1,6 +1,8 @@
 """What happened in a project: one JSON object a line in events.jsonl, with the fields of `docker compose events`.
 
-The supervisor appends; everyone may read or follow, with no process of ours needed.
+The supervisor appends; everyone may read or follow, with no process of ours needed. The file is in memory and a service
+may fail for years: the room of what is older than the last KEPT bytes is given back to the system. That leaves a hole
+at the beginning, so that everybody's place in the file, and the file under a follower, stay what they are.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from composer.frozen import frozen
 
 _NS = 1_000_000_000
 _BLOCK = 64 * 1024
+KEPT = 4 << 20  # bytes: some twenty thousand events
 
 
 @frozen
@@ -43,6 +46,7 @@ class EventLog:
         self._path = path
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._waiting: list[bytes] = []  # for room on the disk
+        self._begin = _first_data(self._fd)
         self._end_line()
 
     def append(self, event: Event) -> None:
@@ -51,6 +55,8 @@ class EventLog:
         while self._waiting:
             self._write(self._waiting[0])
             del self._waiting[0]
+        if (size := self.size()) - self._begin >= 2 * KEPT:
+            self._forget(size - KEPT)
 
     def size(self) -> int:
         """How many bytes are there: what is appended from now on comes after them."""
@@ -72,12 +78,27 @@ class EventLog:
             os.ftruncate(self._fd, self.size() - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def _forget(self, end: int) -> None:
+        from composer.linux.fallocate import punch_hole  # ctypes: not for who reads
+
+        with suppress(OSError):  # a file system that cannot: then it grows
+            punch_hole(self._fd, 0, end)
+        self._begin = end
+
     def _end_line(self) -> None:
         """A writer that was killed in the middle of an event must not spoil the next one."""
         size = self.size()
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             with suppress(OSError):
                 os.write(self._fd, b"\n")
+
+
+def _first_data(fd: int) -> int:
+    """Where the file begins, behind what was given back."""
+    try:
+        return os.lseek(fd, 0, os.SEEK_DATA)
+    except OSError:  # it is empty
+        return 0
 
 
 def encode(event: Event) -> bytes:
@@ -130,6 +151,7 @@ def read(path: str, *, since_ns: int | None = None, until_ns: int | None = None)
     except FileNotFoundError:
         return
     with open(descriptor, "rb") as file:
+        file.seek(_first_data(descriptor))
         yield from _within(_decoded(file), since_ns=since_ns, until_ns=until_ns)
 
 
@@ -142,6 +164,7 @@ def follow(path: str, *, since_ns: int | None = None, until_ns: int | None = Non
         inotify.inotify_add_watch(watch, path, mask=inotify.IN_MODIFY | inotify.IN_ATTRIB | inotify.IN_DELETE_SELF)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            os.lseek(descriptor, _first_data(descriptor), os.SEEK_SET)
             lines = _followed_lines(descriptor, watch=watch, until_ns=until_ns)
             yield from _within(_decoded(lines), since_ns=since_ns, until_ns=until_ns)
         finally:
@@ -155,7 +178,7 @@ def _decoded(lines: Iterator[bytes]) -> Iterator[Event]:
         try:
             yield decode(line)
         except ValueError:
-            continue  # the writer was killed in the middle of this line
+            continue  # the writer was killed in the middle of this line, or its beginning was given back
 
 
 def _within(events: Iterator[Event], *, since_ns: int | None, until_ns: int | None) -> Iterator[Event]:

@@ -117,3 +117,30 @@ def test_following_ends_at_a_time_that_has_come(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     append(path, 1)
     assert list(events.follow(str(path), until_ns=5 * 10**9)) == [at(1)]
+
+
+def test_old_ones_take_no_room_and_nobody_loses_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "KEPT", 64 << 10)
+    path = str(tmp_path / "events.jsonl")
+    log = EventLog(path)
+    log.append(at(0))
+    followed = events.follow(path)
+    assert next(followed) == at(0)
+    line, number = len(events.encode(at(10))), 10
+    while number < 10 + 3 * events.KEPT // line:
+        log.append(at(number))
+        number += 1
+    assert os.stat(path).st_blocks * 512 < 2 * events.KEPT + 8192
+    assert os.stat(path).st_size > 3 * events.KEPT
+    kept = list(events.read(path))
+    assert kept[-1] == at(number - 1)
+    assert len(kept) * line > events.KEPT - 2 * line
+    assert [it.time_ns for it in kept] == [10**9 * it for it in range(number - len(kept), number)]
+    before = log.size()
+    log.close()
+    log = EventLog(path)  # the next supervisor
+    log.append(at(number))
+    assert log.lines_from(before) == {events.encode(at(number))}
+    assert list(events.read(path))[-1] == at(number)
+    assert any(event == at(number) for event in followed)  # one that was far behind goes on with what there is
+    log.close()
