@@ -82,6 +82,14 @@ def _command(pid: str) -> str:
         return "gone"
 
 
+def patiently(question: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    """Ask until the answer is yes: for what there is no event for."""
+    deadline = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < deadline, "it has not come to that"
+        time.sleep(0.05)
+
+
 def _reap_orphans(before: set[str]) -> None:
     """Collect orphans that have ended; what `subprocess` waits for itself was there before or is ended by now."""
     for child in _children() - before:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.chaos import host
-from tests.conftest import Pycompose
+from tests.conftest import Pycompose, patiently
 
 pytestmark = [pytest.mark.root, pytest.mark.clock]
 
@@ -59,13 +59,6 @@ def row(shop: Pycompose, service: str) -> dict[str, object]:
 
 def lines(shop: Pycompose) -> list[str]:
     return shop("logs", "--no-log-prefix", "web").stdout.splitlines()
-
-
-def patiently(question: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not question():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def test_nobody_is_harmed(shop: Pycompose, step: Callable[[], None]) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from composer.store.paths import Paths
 from tests.chaos import host
-from tests.conftest import Pycompose
+from tests.conftest import Pycompose, patiently
 
 pytestmark = pytest.mark.root
 
@@ -29,7 +28,6 @@ services:
     restart: always
   db: {rootfs: ROOT, stop_grace_period: 0s, command: [sleep, "600"]}
 """
-PATIENCE = 20.0  # seconds
 
 
 @pytest.fixture
@@ -38,10 +36,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=200", "none", disk], check=True)
     yield disk
-    deadline = time.monotonic() + PATIENCE
-    while subprocess.run(["umount", disk], check=False, stderr=subprocess.DEVNULL).returncode:
-        assert time.monotonic() < deadline, "somebody still uses the disk"
-        time.sleep(0.05)  # a launcher that is leaving has its log open
+    # a launcher that is leaving has its log open
+    patiently(lambda: not subprocess.run(["umount", disk], check=False, stderr=subprocess.DEVNULL).returncode)
 
 
 @pytest.fixture
@@ -57,13 +53,6 @@ def shop(disk: Path, tmp_path: Path, busybox_rootfs: Path) -> Iterator[Pycompose
 def rows(shop: Pycompose) -> dict[str, dict[str, object]]:
     found = map(json.loads, shop("ps", "-a", "--format", "json").stdout.splitlines())
     return {str(row["Service"]): row for row in found}
-
-
-def patiently(question: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not question():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # there is no event for "a disk has room again"
 
 
 def fill(disk: Path) -> Path:
