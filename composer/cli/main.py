@@ -14,22 +14,19 @@ from composer.cli.catalogue import COMMANDS, OTHER_NAMES
 from composer.cli.invocation import Console, Invocation, invocation
 from composer.cli.options import GLOBAL, Command
 from composer.cli.parse import Arguments, parse, split
+from composer.hints import Any, Protocol
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-TYPE_CHECKING = False  # `typing` is 3 ms
-if TYPE_CHECKING:
-    from typing import Any, Protocol
+class CommandModule(Protocol):
+    """What every module in `commands` has."""
 
-    class CommandModule(Protocol):
-        """What every module in `commands` has."""
+    COMMAND: Command
 
-        COMMAND: Command
-
-        def run(self, call: Invocation) -> int:
-            """Do it; the exit status."""
-            ...
+    def run(self, call: Invocation) -> int:
+        """Do it; the exit status."""
+        ...
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,8 +71,8 @@ def load_command(name: str) -> CommandModule:
         hint = did_you_mean(name, COMMANDS) or "`pycompose help` lists the commands"
         raise errors.UsageError(f'unknown command "{name}"', hint=hint)
     module: Any = import_module(f"composer.cli.commands.{name}")
-    found: CommandModule = module
-    return found
+    fitting: CommandModule = module  # it is one, as a module can be
+    return fitting
 
 
 def _run(argv: list[str], arguments: Arguments) -> int:

@@ -13,12 +13,9 @@ from enum import Enum
 from functools import cache
 
 from composer.frozen import MISSING, fields, is_ours, make
+from composer.hints import Any, TypeVar
 
-TYPE_CHECKING = False  # `typing` is too dear, as in composer.frozen
-if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+T = TypeVar("T")
 TAG = "type_"
 
 
