@@ -6,7 +6,6 @@ import sys
 from composer import scarcity
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
-OUT_OF_MEMORY = 1
 # A command makes tens of thousands of objects that live until it ends (classes, trees of files); at the usual threshold
 # of 700 they would all be walked again and again in search of cycles, for a tenth of the time of `config`.
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
@@ -21,11 +20,12 @@ def main() -> int:
         return run()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:
-        if not scarcity.is_reason(error):
-            raise
-    scarcity.tell()
-    return OUT_OF_MEMORY
+    except SystemExit:
+        raise
+    except BaseException as error:  # not even an Exception: the panic of an extension that is written in Rust
+        if scarcity.is_reason(error):
+            scarcity.leave()
+        raise
 
 
 if __name__ == "__main__":

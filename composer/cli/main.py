@@ -9,7 +9,7 @@ import os
 import sys
 from importlib import import_module
 
-from composer import errors
+from composer import errors, scarcity
 from composer.cli.catalogue import COMMANDS, OTHER_NAMES
 from composer.cli.invocation import Console, Invocation, invocation
 from composer.cli.options import GLOBAL, Command
@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         _discard_output()  # `pycompose logs | head`: nobody reads on
         return BROKEN_PIPE
     except OSError as error:
+        if scarcity.is_told(error):
+            raise  # there may be no memory for more words
         return _tell(_host_error(error), arguments)
     return status
 
