@@ -5,12 +5,13 @@ Beyond this module: where a project's cgroups are (location), ending what runs i
     launcher                                       child
     1. create(): directories, limits
     2. entrance(): descriptors
-    3. clone3(CLONE_INTO_CGROUP, unified) ───────► 4. enter(): writes "0" to cgroup.procs of each v1 hierarchy
+    3. clone3(CLONE_INTO_CGROUP, unified) ───────► 4. enter(): writes "0" to tasks of each v1 hierarchy
                                                    5. unshare(CLONE_NEWCGROUP), everything else, execve
 
-The child enters v1 itself, and first of all. Moving a process waits for a grace period of RCU, 5 ms and more, when no
-other was moved just before: that is time the launcher has for other containers, and those that wait at the same
-time share one. On v2 the child is born in its cgroup and nothing is moved.
+The child enters v1 itself, by `tasks`. Whoever writes to cgroup.procs, or moves another, has the kernel keep all
+threads of all processes from being made and ended meanwhile, which waits for a grace period of RCU, 5 ms and more.
+A thread that moves itself alone needs no such thing, and the child has no other. On v2 it is born in its cgroup and
+nothing is moved.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from composer.errors import Conflict, HostError, MissingFeature, PycomposeError
 from composer.frozen import frozen
@@ -51,7 +52,7 @@ class Entrance:
     """What a new process needs to get into a cgroup."""
 
     unified: int | None  # a directory for CLONE_INTO_CGROUP; None where there is no v2 tree
-    procs: tuple[int, ...]  # cgroup.procs of the v1 hierarchies, for `enter`
+    tasks: tuple[int, ...]  # of the v1 hierarchies, for `enter`
 
 
 def create(
@@ -190,19 +191,22 @@ _HINTS = {
 @contextmanager
 def entrance(cgroup: Cgroup) -> Iterator[Entrance]:
     """Descriptors to start a process with: for clone3, and for `enter` in the child. Raises HostError."""
-    procs = [directory for directory in cgroup.distinct() if directory != cgroup.unified]
+    others = [directory for directory in cgroup.distinct() if directory != cgroup.unified]
     with ExitStack() as opened:
         try:
             unified = opened.enter_context(files.open_directory(cgroup.unified)) if cgroup.unified else None
-            fds = [opened.enter_context(files.open_for_writing(directory, "cgroup.procs")) for directory in procs]
+            fds = [opened.enter_context(files.open_for_writing(directory, "tasks")) for directory in others]
         except OSError as error:
             raise HostError(f"cannot enter the cgroup of container {cgroup.name}: {error}") from error
         yield Entrance(unified, tuple(fds))
 
 
 def enter(through: Entrance) -> None:
-    """Put the calling process into the v1 hierarchies: for the child, between clone and exec. Raises OSError."""
-    for fd in through.procs:
+    """Put the calling thread into the v1 hierarchies: for the child, which has no other, between clone and exec.
+
+    Raises OSError.
+    """
+    for fd in through.tasks:
         os.write(fd, b"0")
 
 
@@ -294,6 +298,9 @@ def _remove_trees(directories: Iterable[str], *, what: str) -> None:
 
 def _remove_tree(directory: str, deadline: float) -> list[str]:
     """Remove it with all below; what stands against it."""
+    with suppress(OSError):  # as a rule there is nothing below, and it is empty
+        os.rmdir(directory)
+        return []
     problems = []
     for below in files.descend(directory):
         try:

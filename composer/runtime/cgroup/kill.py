@@ -31,11 +31,11 @@ def kill(cgroup: Cgroup, *, timeout: float = PATIENCE) -> None:
     """
     deadline = time.monotonic() + timeout
     try:
-        if not _kill_unified(cgroup, deadline):
-            _kill_frozen(cgroup, deadline)
+        left = _kill_unified(cgroup, deadline)
+        if left:
+            left = _kill_frozen(cgroup, left, deadline)
     except OSError as error:
         raise HostError(f"cannot kill the processes of container {cgroup.name}: {error.strerror}") from error
-    left = _processes(cgroup)
     if left:
         raise HostError(
             f"cannot kill the processes of container {cgroup.name}: "
@@ -55,22 +55,19 @@ def _described(pid: int) -> str:
     return f"{pid} ({fields.get('Name', 'gone')}, state {fields.get('State', 'unknown')})"
 
 
-def _kill_unified(cgroup: Cgroup, deadline: float) -> bool:
-    """By cgroup.kill; False where there is none or it left somebody."""
-    if cgroup.unified is None:
-        return False
-    try:
-        files.write(cgroup.unified, "cgroup.kill", value="1")
-    except FileNotFoundError:
-        return False
-    freeze.thaw(cgroup)  # whom v1's freezer holds, no signal reaches
-    files.wait_for_event(cgroup.unified, ("populated", 0), deadline=deadline)
-    return not _processes(cgroup)
+def _kill_unified(cgroup: Cgroup, deadline: float) -> set[int]:
+    """By cgroup.kill, where there is one; whom it left."""
+    if cgroup.unified is not None:
+        with suppress(FileNotFoundError):
+            files.write(cgroup.unified, "cgroup.kill", value="1")
+            freeze.thaw(cgroup)  # whom v1's freezer holds, no signal reaches
+            files.wait_for_event(cgroup.unified, ("populated", 0), deadline=deadline)
+    return _processes(cgroup)
 
 
-def _kill_frozen(cgroup: Cgroup, deadline: float) -> None:
-    """Round after round, for what was being forked when the freezer came may have been missed."""
-    while (pids := _processes(cgroup)) and time.monotonic() < deadline:
+def _kill_frozen(cgroup: Cgroup, pids: set[int], deadline: float) -> set[int]:
+    """Round after round, for what was being forked when the freezer came may have been missed; whom it left."""
+    while pids and time.monotonic() < deadline:
         with suppress(HostError):  # what does not freeze is killed all the same
             freeze.freeze(cgroup, timeout=1)
             pids = _processes(cgroup)
@@ -79,6 +76,8 @@ def _kill_frozen(cgroup: Cgroup, deadline: float) -> None:
                 _send_sigkill(pidfd)
             freeze.thaw(cgroup)
             _wait_for_exits(pidfds, deadline)
+        pids = _processes(cgroup)
+    return pids
 
 
 @contextmanager
