@@ -61,12 +61,16 @@ def make(cls: type[T], values: dict[str, Any]) -> T:
     this = cls.__new__(cls)
     those: Any = cls
     for it in those.__frozen_fields__:
-        if it.name in values:
-            value = values[it.name]
-        else:
-            value = it.default if it.default_factory is MISSING else it.default_factory()
-        setattr(this, it.name, value)
+        setattr(this, it.name, values[it.name] if it.name in values else _default(it))
     return this
+
+
+def promise(cls: type[T], values: dict[str, Any], read: Callable[[str, Any], Any]) -> T:
+    """As `make`, of values that `read`, called with a field's name and its value here, turns into what the field has,
+    once that is first looked at. What `read` raises, that look raises."""
+    this: Any = (_PROMISED.get(cls) or _promised(cls)).__new__(_PROMISED[cls])
+    this.__values__, this.__read__ = values, read
+    return this  # type: ignore[no-any-return]  # an object of a class below it
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -175,6 +179,32 @@ def _initializer(cls: type, those: tuple[Any, ...]) -> FunctionType:
     init = FunctionType(code, {"MISSING": MISSING, **factories}, "__init__")
     init.__defaults__ = tuple(it.default for it in those if it.init and not _is_required(it))
     return init
+
+
+# ---- fields that are made when they are looked at -------------------------------------------------------------------
+
+
+_PROMISED: dict[type, Any] = {}  # to each class one below it, whose objects pass for its own
+
+
+def _promised(cls: Any) -> Any:
+    """Python asks `__getattr__` for a slot in which nothing is yet, and a class without it pays nothing for this."""
+    those = {it.name: it for it in cls.__frozen_fields__}
+
+    def look(this: Any, name: str) -> Any:
+        if name not in those:
+            raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+        value = this.__read__(name, this.__values__[name]) if name in this.__values__ else _default(those[name])
+        setattr(this, name, value)
+        return value
+
+    namespace = {"__slots__": ("__read__", "__values__"), "__getattr__": look, "__class__": property(lambda _: cls)}
+    made = _PROMISED[cls] = type(cls)(cls.__name__, (cls,), namespace)
+    return made
+
+
+def _default(it: Any) -> Any:
+    return it.default if it.default_factory is MISSING else it.default_factory()
 
 
 def _is_required(it: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from composer.frozen import field, fields, frozen, is_ours, mutable, replace
+from composer.frozen import field, fields, frozen, is_ours, mutable, promise, replace
 
 
 @frozen
@@ -132,6 +132,45 @@ def test_classes_of_one_shape_have_nothing_in_common() -> None:
         c: str = "c"
 
     assert (Other(1).b, Other(1).c, Point(1).y, Point(1).note) == (7, "c", 0, "")
+
+
+def test_a_promised_object_passes_for_one_of_the_class() -> None:
+    point = promise(Deep, {"x": "7", "z": "8"}, lambda _, value: int(value))
+    assert isinstance(point, Point)
+    assert point.__class__ is Deep
+    assert point == Deep(7, z=8)
+    assert Deep(7, z=8) == point
+    assert hash(point) == hash(Deep(7, z=8))
+    assert repr(point) == "Deep(x=7, y=0, z=8)"
+    assert replace(point, y=1) == dataclasses.replace(point, y=1) == Deep(7, 1, z=8)
+    assert is_ours(point)
+    match promise(Deep, {"x": "7"}, lambda _, value: int(value)):
+        case Point(x, y):
+            assert (x, y) == (7, 0)
+
+
+def test_a_promise_is_kept_when_somebody_looks_and_once() -> None:
+    looked = []
+
+    def read(name: str, value: str) -> int:
+        looked.append(name)
+        return int(value)
+
+    point = promise(Point, {"x": "7", "y": "seven"}, read)
+    assert looked == []
+    assert (point.x, point.x, point.note) == (7, 7, "")
+    assert looked == ["x"]
+    with pytest.raises(ValueError, match="seven"):
+        _ = point.y
+    with pytest.raises(AttributeError, match="'Point' object has no attribute 'w'"):
+        _ = point.w  # type: ignore[attr-defined]  # that is what it is about
+
+
+def test_promised_lists_are_each_objects_own() -> None:
+    one, two = (promise(Tally, {"name": name}, lambda _, value: value) for name in ("one", "two"))
+    one.words.append("a")
+    one.seen.add("a")
+    assert (one.words, two.words, two.seen, two.count) == (["a"], [], set(), 0)
 
 
 def test_dataclasses_is_not_imported() -> None:

@@ -15,7 +15,7 @@ from composer.planner.observed import Observed
 from composer.planner.plan import Plan
 from composer.spec import codec
 from composer.spec.desired import Desired
-from composer.store import volumes
+from composer.store import volumes, wanted
 from composer.store.observe import missing, observed_container
 from composer.store.paths import ProjectPaths
 
@@ -56,10 +56,7 @@ def print_plan(call: Invocation, plan: Plan) -> None:
 def recorded_desired(paths: ProjectPaths) -> Desired:
     """What was last asked of a project. Raises HostError where the record of that is damaged."""
     try:
-        with open(paths.desired, "rb") as file:
-            return codec.loads(Desired, file.read().decode(errors="surrogateescape"))
-    except FileNotFoundError:
-        return Desired(project_of(paths), services=())
+        return wanted.read(paths) or Desired(project_of(paths), services=())
     except codec.DecodeError as error:
         hint = "`pycompose up` writes it anew"
         raise HostError(f"cannot read what project {project_of(paths)} should be: {error}", hint=hint) from None

@@ -10,14 +10,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from composer.cli.project import desired_tree
 from composer.errors import NoSuchThing
 from composer.frozen import replace
 from composer.loader.nearest import nearest
 from composer.planner.observed import State
 from composer.runtime import exits
 from composer.spec.codec import DecodeError
-from composer.store import form, observe, records
+from composer.store import form, observe, records, wanted
 from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
 
@@ -46,15 +45,19 @@ def believed(paths: ProjectPaths, record: ContainerRecord, *, boot: str) -> Cont
 
 def of_services(paths: ProjectPaths, services: Iterable[str]) -> list[ContainerRecord]:
     """The containers of the services named, or all. Raises NoSuchThing: a name that nobody knows."""
-    found = containers(paths)
-    wanted = tuple(services)
+    return chosen(paths, containers(paths), services)
+
+
+def chosen(paths: ProjectPaths, found: list[ContainerRecord], services: Iterable[str]) -> list[ContainerRecord]:
+    """As `of_services`, of all containers of the project."""
+    names = tuple(services)
+    if not names:
+        return found
     known = service_names(paths, found)
-    for name in wanted:
+    for name in names:
         if name not in known and all(record.spec.name != name for record in found):
             raise no_such_service(name, known)
-    if not wanted:
-        return found
-    return [record for record in found if record.spec.service in wanted or record.spec.name in wanted]
+    return [record for record in found if record.spec.service in names or record.spec.name in names]
 
 
 def one_of_service(paths: ProjectPaths, service: str, *, index: int | None) -> ContainerRecord:
@@ -84,13 +87,7 @@ def running_one(paths: ProjectPaths, service: str, *, index: int | None) -> Cont
 
 def service_names(paths: ProjectPaths, found: Iterable[ContainerRecord]) -> tuple[str, ...]:
     """The services that a project has or was asked for, sorted."""
-    services = desired_tree(paths).get("services", ())
-    named = (
-        {str(service.get("name")) for service in services if isinstance(service, dict)}
-        if isinstance(services, list)
-        else set()
-    )
-    return tuple(sorted(named | {record.spec.service for record in found}))
+    return tuple(sorted({*wanted.outline(paths).services, *(record.spec.service for record in found)}))
 
 
 def no_such_service(name: str, known: Iterable[str]) -> NoSuchThing:
@@ -112,7 +109,7 @@ def _readable(paths: ProjectPaths) -> Iterator[ContainerRecord]:
         return
     for name in names:
         try:
-            record = records.load(paths, name)
+            record = records.load(paths, name, late=True)
         except PermissionError:
             raise  # an empty list would be a lie
         except (DecodeError, OSError) as error:

@@ -10,11 +10,11 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from composer.cli.containers import RUNNING, containers
 from composer.cli.render.logs import Drawing
-from composer.cli.selecting import origins, raise_descriptor_limit
+from composer.cli.selecting import Selector, origins, raise_descriptor_limit
 from composer.cli.sieve import Sieve, sifted
 from composer.control.client import turn_holder
 from composer.linux import inotify
@@ -37,7 +37,7 @@ class Following:
         self,
         paths: ProjectPaths,
         *,
-        selects: Callable[[str], bool],
+        selects: Selector,
         lines: Drawing,
         sieve: Sieve | None = None,
         until_ns: int | None = None,
@@ -100,7 +100,7 @@ class Following:
     def _patience(self) -> float | None:
         """Seconds to wait for something new, None without end, nothing where nothing more will come."""
         left = None if self._until_ns is None else max(0.0, (self._until_ns - time.time_ns()) / 1e9)
-        if any(record.state in RUNNING and self._selects(record.spec.name) for record in containers(self._paths)):
+        if any(record.state in RUNNING and self._selects.shows(record) for record in containers(self._paths)):
             return left
         if self._is_about_to_run():
             return _BETWEEN if left is None else min(left, _BETWEEN)
@@ -115,16 +115,18 @@ class Following:
         if holder is None:
             return False
         return bool(holder) or any(
-            record is not None and record.state in RUNNING and self._selects(name) for name, record in self._records()
+            record.state in RUNNING and self._selects.shows(record) for record in self._records()
         )
 
-    def _records(self) -> Iterator[tuple[str, ContainerRecord | None]]:
+    def _records(self) -> Iterator[ContainerRecord]:
         """What is written down, whatever the kernel says."""
         for name in records.names(self._paths):
             try:
-                yield name, records.load(self._paths, name)
+                record = records.load(self._paths, name, late=True)
             except (DecodeError, OSError):
                 continue
+            if record is not None:
+                yield record
 
     def _print(self, named_lines: Iterator[tuple[str, Lines]], *, is_sifted: bool = False) -> None:
         for name, arrived in named_lines:

@@ -12,7 +12,6 @@ become invalid, and `ps` answers without importing what reads Compose files.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from composer.loader.discover import discover, project_name
 from composer.loader.nearest import nearest
 from composer.loader.problems import Fatal, Problems
 from composer.loader.request import STDIN, LoadRequest
+from composer.store import wanted
 from composer.store.paths import ProjectPaths
 
 _NAME_LINE = re.compile(rb"^name:[ \t]*([\"']?)([^\s\"'#]+)\1[ \t]*(?:#.*)?\r?$", re.M)
@@ -102,22 +102,6 @@ def projects(call: Invocation) -> Iterator[str]:
     yield from (name for name in names if not name.startswith(".") and os.path.isdir(f"{call.paths.run}/{name}"))
 
 
-def desired_tree(paths: ProjectPaths) -> dict[str, object]:
-    """What was last asked of a project, as plain JSON data; empty where that is not known."""
-    try:
-        with open(paths.desired, "rb") as file:
-            tree = json.loads(file.read().decode(errors="surrogateescape"))  # paths may be any bytes
-    except (OSError, ValueError):
-        return {}
-    return tree if isinstance(tree, dict) else {}
-
-
-def config_files(paths: ProjectPaths) -> tuple[str, ...]:
-    """The Compose files a project was last brought up from."""
-    files = desired_tree(paths).get("config_files", ())
-    return tuple(map(str, files)) if isinstance(files, list) else ()
-
-
 def _refuse_missing(files: tuple[str, ...], call: Invocation) -> None:
     """A file that was named must be there, unless a project that was brought up from it still is."""
     for path in files:
@@ -126,7 +110,7 @@ def _refuse_missing(files: tuple[str, ...], call: Invocation) -> None:
 
 
 def _files(call: Invocation, project: str) -> tuple[str, ...]:
-    return config_files(call.paths.project(project))
+    return wanted.outline(call.paths.project(project)).config_files
 
 
 def env_files(request: LoadRequest) -> tuple[str, ...]:

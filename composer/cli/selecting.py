@@ -26,14 +26,18 @@ class Selector:
     def __call__(self, name: str) -> bool:
         """Whether this container's log is wanted; without a record its name must tell."""
         try:
-            record = records.load(self._paths, name)
+            record = records.load(self._paths, name, late=True)
         except (DecodeError, OSError):
             record = None
         if record is not None:
-            named = name in self._services
-            return named or (not record.spec.oneoff and self._wants(record.spec.service, record.spec.number))
+            return self.shows(record)
         usual = self._usual_name.fullmatch(name)
         return usual is not None and self._wants(usual[1], int(usual[2]))
+
+    def shows(self, record: ContainerRecord) -> bool:
+        """As for the name, where there is the record."""
+        spec = record.spec
+        return spec.name in self._services or (not spec.oneoff and self._wants(spec.service, spec.number))
 
     def _wants(self, service: str, number: int) -> bool:
         return (not self._services or service in self._services) and self._index in (None, number)

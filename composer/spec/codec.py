@@ -12,14 +12,15 @@ from collections.abc import Callable
 from enum import Enum
 from functools import cache
 
-from composer.frozen import MISSING, fields, is_ours, make
+from composer.errors import PycomposeError
+from composer.frozen import MISSING, fields, is_ours, make, promise
 from composer.hints import Any, TypeVar
 
 T = TypeVar("T")
 TAG = "type_"
 
 
-class DecodeError(ValueError):
+class DecodeError(PycomposeError, ValueError):
     """The JSON does not describe a value of the expected type."""
 
 
@@ -28,13 +29,16 @@ def dumps(value: object) -> str:
     return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"))
 
 
-def loads(cls: type[T], text: str | bytes) -> T:
-    """The value of type `cls` that `dumps` wrote. Raises DecodeError."""
+def loads(cls: type[T], text: str | bytes, *, late: bool = False) -> T:
+    """The value of type `cls` that `dumps` wrote. Raises DecodeError.
+
+    `late`: for who looks at few of its fields. Each is decoded when it is looked at, which raises DecodeError then.
+    """
     try:
         tree = json.loads(text)
     except ValueError as error:
         raise DecodeError(f"not JSON: {error}") from error
-    return decode(cls, tree)
+    return decode(cls, tree, late=late)
 
 
 def encode(value: object) -> Any:
@@ -56,11 +60,11 @@ def encode(value: object) -> Any:
     return tree
 
 
-def decode(cls: type[T], tree: Any) -> T:
+def decode(cls: type[T], tree: Any, *, late: bool = False) -> T:
     """The value of type `cls` that `encode` made plain. Raises DecodeError; unknown fields are an error."""
     hint: Any = cls
     try:
-        value: T = _decoder(hint)(tree)
+        value: T = _decoder(hint, late)(tree)
     except (TypeError, KeyError, AttributeError) as error:
         raise DecodeError(f"cannot read {cls.__name__}: {error}") from error
     return value
@@ -107,19 +111,19 @@ def _tagged(item: object, tree: Any) -> Any:
 
 
 @cache
-def _decoder(hint: Any) -> Callable[[Any], Any]:
+def _decoder(hint: Any, late: bool) -> Callable[[Any], Any]:
     if isinstance(hint, types.UnionType):
-        return _union_decoder(hint)
+        return _union_decoder(hint, late)
     if _is_tuple(hint):
-        return _tuple_decoder(_args(hint))
+        return _tuple_decoder(_args(hint), late)
     if is_ours(hint) and isinstance(hint, type):
-        return _dataclass_decoder(hint)
+        return _dataclass_decoder(hint, late)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return _enum_decoder(hint)
     return _plain_decoder(hint)
 
 
-def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
+def _dataclass_decoder(cls: type, late: bool) -> Callable[[Any], Any]:
     names = {it.name for it in fields(cls)}
     decoders: dict[str, Callable[[Any], Any]] = {}  # of those fields that have been met
     required = {it.name for it in fields(cls) if it.default is MISSING and it.default_factory is MISSING}
@@ -131,18 +135,26 @@ def _dataclass_decoder(cls: type) -> Callable[[Any], Any]:
             raise DecodeError(f"cannot read {cls.__name__}: it lacks {', '.join(sorted(missing))}")
         if unknown := tree.keys() - names - {TAG}:
             raise DecodeError(f"cannot read {cls.__name__}: unknown {', '.join(sorted(unknown))}")
+        if late:
+            return promise(cls, tree, decode_late)
         return make(cls, {name: decoder(name)(item) for name, item in tree.items() if name != TAG})
 
     def decoder(name: str) -> Callable[[Any], Any]:
         if name not in decoders:
-            decoders[name] = _decoder(_hint(cls, name))
+            decoders[name] = _decoder(_hint(cls, name), late)
         return decoders[name]
+
+    def decode_late(name: str, item: Any) -> Any:
+        try:
+            return decoder(name)(item)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise DecodeError(f"cannot read {cls.__name__}: {error}") from error
 
     return decode_dataclass
 
 
-def _union_decoder(hint: Any) -> Callable[[Any], Any]:
-    by_name = {arm.__name__: _decoder(arm) for arm in _dataclasses_of(hint)}
+def _union_decoder(hint: Any, late: bool) -> Callable[[Any], Any]:
+    by_name = {arm.__name__: _decoder(arm, late) for arm in _dataclasses_of(hint)}
     others = [arm for arm in _args(hint) if not is_ours(arm)]
 
     def decode_union(tree: Any) -> Any:
@@ -158,17 +170,17 @@ def _union_decoder(hint: Any) -> Callable[[Any], Any]:
 def _first_fit(tree: Any, arms: list[Any]) -> Any:
     for arm in arms:
         try:
-            return _decoder(arm)(tree)
+            return _decoder(arm, False)(tree)
         except (TypeError, DecodeError):
             continue
     raise DecodeError(f"{tree!r} fits none of {arms}")
 
 
-def _tuple_decoder(args: tuple[Any, ...]) -> Callable[[Any], Any]:
+def _tuple_decoder(args: tuple[Any, ...], late: bool) -> Callable[[Any], Any]:
     if len(args) == 2 and args[1] is Ellipsis:
-        item_decoder = _decoder(args[0])
+        item_decoder = _decoder(args[0], late)
         return lambda tree: tuple([item_decoder(item) for item in tree])
-    decoders = [_decoder(arg) for arg in args]
+    decoders = [_decoder(arg, late) for arg in args]
 
     def decode_fixed(tree: Any) -> Any:
         if len(tree) != len(decoders):

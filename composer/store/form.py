@@ -18,7 +18,7 @@ from composer.frozen import frozen
 from composer.store import atomic
 from composer.store.paths import ProjectPaths
 
-FORM = 2
+FORM = 3
 
 
 @frozen

@@ -4,7 +4,7 @@
     lock                                flock(2): held while the project's processes are started
     supervisor.lock                     flock(2): held by the supervisor as long as it lives
     form.json                           store.form: which pycompose runs it
-    desired.json                        spec.desired.Desired, as last handed over
+    desired.json                        store.wanted: what was last asked for
     events.jsonl                        store.events
     start.jsonl                         store.walks: the last start, step by step
     launcher.sock  supervisor.sock  holder.sock

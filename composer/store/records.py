@@ -87,18 +87,21 @@ def save(paths: ProjectPaths, record: ContainerRecord) -> None:
     atomic.replace(f"{directory}/record.json", codec.dumps(record).encode(errors="surrogateescape"))
 
 
-def load(paths: ProjectPaths, container: str) -> ContainerRecord | None:
-    """A container's record, None where there is none. Raises codec.DecodeError on a damaged or newer one."""
-    return _load(f"{paths.state(container)}/record.json")
+def load(paths: ProjectPaths, container: str, *, late: bool = False) -> ContainerRecord | None:
+    """A container's record, None where there is none. Raises codec.DecodeError on a damaged or newer one.
+
+    `late`: as `codec.loads` has it, for who looks at a few fields of many records.
+    """
+    return _load(f"{paths.state(container)}/record.json", late=late)
 
 
-def _load(path: str) -> ContainerRecord | None:
+def _load(path: str, *, late: bool = False) -> ContainerRecord | None:
     try:
         with open(path, "rb") as file:
             text = file.read()
     except FileNotFoundError:
         return None
-    return codec.loads(ContainerRecord, text.decode(errors="surrogateescape"))
+    return codec.loads(ContainerRecord, text.decode(errors="surrogateescape"), late=late)
 
 
 def put_away(paths: ProjectPaths, container: str) -> None:

@@ -29,7 +29,7 @@ from composer.spec.fingerprint import fingerprint
 from composer.spec.policy import Policy
 from composer.spec.rootfs import Archive
 from composer.spec.volume import Volume
-from composer.store import atomic, records
+from composer.store import records, wanted
 from composer.store import volumes as volume_store
 from composer.store.events import Event
 from composer.store.observe import missing, observed_container
@@ -144,17 +144,17 @@ class Project:
     def recall(self) -> None:
         """Read what a supervisor before this one was asked for."""
         try:
-            with open(self.paths.desired, "rb") as file:
-                self._take(codec.loads(Desired, file.read().decode(errors="surrogateescape")))
-        except FileNotFoundError:
-            pass
+            desired = wanted.read(self.paths)
         except codec.DecodeError as error:
             self.log.warning("cannot read the desired state", why=str(error))
+        else:
+            if desired is not None:
+                self._take(desired)
 
     def want(self, desired: Desired) -> None:
         """Remember what was asked for. Raises HostError."""
         try:
-            atomic.replace(self.paths.desired, codec.dumps(desired).encode(errors="surrogateescape"))
+            wanted.write(self.paths, desired)
         except OSError as error:
             raise errors.HostError(f"cannot write {self.paths.desired}: {error.strerror}") from error
         self._take(desired)

@@ -17,14 +17,13 @@ import pytest
 from composer.cli.render import human
 from composer.linux.identity import age_ns, start_time
 from composer.planner.observed import HealthStatus, State
-from composer.spec import codec
 from composer.spec.cgroup import Resources
 from composer.spec.container import ContainerSpec, LogPolicy
 from composer.spec.desired import Desired, Service
 from composer.spec.policy import HealthCheck, Policy
 from composer.spec.process import Process
 from composer.spec.rootfs import HostRoot
-from composer.store import observe, records
+from composer.store import observe, records, wanted
 from composer.store.events import Event, EventLog
 from composer.store.logs.block import STDERR, STDOUT
 from composer.store.logs.writer import LogWriter
@@ -76,7 +75,7 @@ class Shop:
         self.save(record(spec("db")))
         services = tuple(Service(name, (spec(name),)) for name in ("web", "db", "cache"))
         desired = Desired("shop", services, working_dir=str(directory), config_files=(f"{directory}/compose.yaml",))
-        Path(self.paths.desired).write_text(codec.dumps(desired))
+        wanted.write(self.paths, desired)
 
     def save(self, it: ContainerRecord) -> None:
         records.save(self.paths, it)
@@ -172,6 +171,17 @@ def test_a_damaged_record_costs_a_word_and_no_traceback(command: Pycompose, shop
     assert "cannot read the record of shop-db-1" in done.stderr
     assert "Traceback" not in done.stderr
     assert "shop-web-1" in done.stdout
+
+
+def test_damage_within_a_record_is_told_by_who_looks_there(command: Pycompose, shop: Shop) -> None:
+    file = Path(shop.paths.state("shop-db-1"), "record.json")
+    tree = json.loads(file.read_text())
+    tree["spec"]["process"]["argv"] = 7
+    file.write_text(json.dumps(tree))
+    assert command("ps", "-aq").returncode == 0
+    done = command("ps", "-a", check=False)
+    assert done.returncode == 1
+    assert done.stderr == "pycompose: cannot read Process: 'int' object is not iterable\n"
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,33 @@ def test_a_container_survives_json(spec: ContainerSpec) -> None:
     assert codec.loads(ContainerSpec, codec.dumps(spec)) == spec
 
 
+@pytest.mark.parametrize("spec", [PLAIN, RICH], ids=["plain", "rich"])
+def test_what_is_decoded_late_is_the_same(spec: ContainerSpec) -> None:
+    late = codec.loads(ContainerSpec, codec.dumps(spec), late=True)
+    assert late.namespaces.network == spec.namespaces.network
+    assert late == spec
+    assert codec.dumps(codec.loads(ContainerSpec, codec.dumps(spec), late=True)) == codec.dumps(spec)
+    assert fingerprint(late, Policy()) == fingerprint(spec, Policy())
+
+
+def test_what_is_decoded_late_is_refused_late() -> None:
+    tree = codec.encode(RICH)
+    tree["process"]["argv"] = 7
+    tree["mounts"][0]["shape"] = 1
+    tree["labels"] = 5
+    late = codec.decode(ContainerSpec, tree, late=True)
+    assert late.hostname == RICH.hostname
+    assert late.process.user == RICH.process.user
+    with pytest.raises(codec.DecodeError, match="cannot read Process: 'int' object is not iterable"):
+        _ = late.process.argv
+    with pytest.raises(codec.DecodeError, match="cannot read Bind: unknown shape"):
+        _ = late.mounts
+    with pytest.raises(codec.DecodeError, match="cannot read ContainerSpec: 'int' object is not iterable"):
+        _ = late.labels
+    with pytest.raises(codec.DecodeError, match="it lacks argv"):
+        _ = codec.loads(Process, "{}", late=True)
+
+
 def test_defaults_are_left_out() -> None:
     assert json.loads(codec.dumps(PLAIN)) == {
         "name": "shop-web-1",

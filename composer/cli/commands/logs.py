@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
-from composer.cli.containers import containers, of_services, service_names
+from composer.cli.containers import chosen, containers, service_names
 from composer.cli.invocation import Invocation
 from composer.cli.moments import moment
 from composer.cli.options import Command, number, switch, text
 from composer.cli.project import existing_project
-from composer.cli.render.logs import Drawing, JsonLines, LogLines
+from composer.cli.render.logs import Drawing, JsonLines, LogLines, Origin
 from composer.cli.selecting import Selector, origins, raise_descriptor_limit
 from composer.cli.sieve import LEVELS, Sieve, sieve, sifted
 from composer.errors import UsageError
@@ -45,7 +45,8 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     paths = existing_project(call, or_empty=True)
-    of_services(paths, call.operands)  # an unknown name is told before anything is printed
+    there = containers(paths)
+    chosen(paths, there, call.operands)  # an unknown name is told before anything is printed
     project = paths.run.rpartition("/")[2]
     selects = Selector(paths, project, services=call.operands, index=call.arguments.number("index"))
     selection, by = _selection(call), sieve(grep=call.arguments.text("grep"), level=call.arguments.text("level"))
@@ -53,7 +54,8 @@ def run(call: Invocation) -> int:
     matching = None if by == Sieve() else selection.tail
     if matching is not None:
         selection = Selection(since_ns=selection.since_ns, until_ns=selection.until_ns)
-    lines = _lines(call, paths, selects)
+    shown = origins(record for record in there if selects.shows(record))
+    lines = _lines(call, shown, services=service_names(paths, there))
     if call.arguments.switch("follow"):
         from composer.cli.following import Following  # sockets, inotify: not for who looks once
 
@@ -74,14 +76,12 @@ def _print(paths: ProjectPaths, lines: Drawing, by: Sieve, *, selection: Selecti
         sys.stdout.buffer.write(lines.draw(name, part))
 
 
-def _lines(call: Invocation, paths: ProjectPaths, selects: Selector) -> Drawing:
-    there = containers(paths)
-    shown = origins(record for record in there if selects(record.spec.name))
+def _lines(call: Invocation, shown: dict[str, Origin], *, services: tuple[str, ...]) -> Drawing:
     if call.arguments.text("format") == "json":
         return JsonLines(shown)
     return LogLines(
         shown,
-        services=service_names(paths, there),
+        services=services,
         colour=call.console.colour_out and not call.arguments.switch("no-color"),
         prefix=not call.arguments.switch("no-log-prefix"),
         timestamps=call.arguments.switch("timestamps"),

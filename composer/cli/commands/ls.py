@@ -9,9 +9,10 @@ from collections import Counter
 from composer.cli.containers import RUNNING, containers
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch, text, texts
-from composer.cli.project import config_files, projects
+from composer.cli.project import projects
 from composer.cli.render.table import table
 from composer.errors import HostError, UsageError
+from composer.store import wanted
 
 COMMAND = Command(
     operands="",
@@ -51,7 +52,7 @@ def _row(call: Invocation, name: str) -> dict[str, str] | None:
     status = ", ".join(
         f"{state.value}({count})" for state, count in sorted(states.items(), key=lambda item: item[0].value)
     )
-    return {"Name": name, "Status": status, "ConfigFiles": ",".join(config_files(paths))}
+    return {"Name": name, "Status": status, "ConfigFiles": ",".join(wanted.outline(paths).config_files)}
 
 
 def _matches(call: Invocation, name: str) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from composer.cli import mounted
 from composer.cli.containers import RUNNING, containers, no_such_service, service_names
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command, switch, text, texts
@@ -16,8 +14,9 @@ from composer.cli.render import human, ports
 from composer.cli.render.status import health, status
 from composer.cli.render.table import shorten, table
 from composer.errors import UsageError
+from composer.frozen import frozen
 from composer.planner.observed import State
-from composer.spec.rootfs import Archive, Directory, RootfsSource
+from composer.spec.rootfs import Archive, Directory
 from composer.store.paths import Paths, ProjectPaths
 from composer.store.records import ContainerRecord
 
@@ -39,11 +38,14 @@ COMMAND = Command(
     ),
 )
 
-FIELDS = (
-    *("Command", "CreatedAt", "ExitCode", "Health", "ID", "Image", "Labels", "LocalVolumes", "Mounts", "Name", "Names"),
-    *("Networks", "OOMKilled", "Ports", "Project", "Publishers", "RestartCount", "RunningFor", "Service", "Size"),
-    *("State", "Status"),
-)
+
+@frozen
+class Seen:
+    """A container, and from where and when it is looked at."""
+
+    record: ContainerRecord
+    paths: Paths
+    now_ns: int
 
 
 def run(call: Invocation) -> int:
@@ -54,43 +56,66 @@ def run(call: Invocation) -> int:
     elif call.arguments.switch("quiet"):
         _print(record.id for record in shown)
     else:
-        _show(call, [row(record, paths=call.paths, now_ns=time.time_ns()) for record in shown])
+        _show(call, [Seen(record, call.paths, time.time_ns()) for record in shown])
     return 0
 
 
-def row(record: ContainerRecord, *, paths: Paths, now_ns: int) -> dict[str, object]:
-    """A container with the fields of `docker compose ps --format json`, and two more."""
-    spec = record.spec
-    published, exposed = ports.published(record), ports.exposed(record)
-    return {
-        "Command": f'"{shlex.join(spec.process.argv)}"',
-        "CreatedAt": human.local_time(record.created_ns),
-        "ExitCode": record.exit_code or 0,
-        "Health": health(record),
-        "ID": record.id[:12],
-        "Image": rootfs(spec.rootfs),
-        "Labels": ",".join(f"{key}={value}" for key, value in spec.labels),
-        "LocalVolumes": str(mounted.volume_count(record)),
-        "Mounts": ",".join(mounted.sources(paths, record)),
-        "Name": spec.name,
-        "Names": spec.name,
-        "Networks": ",".join(endpoint.network for endpoint in spec.endpoints),
-        "OOMKilled": record.oom_killed,
-        "Ports": ports.summary(published, exposed),
-        "Project": spec.project,
-        "Publishers": ports.publishers(published, exposed),
-        "RestartCount": record.restart_count,
-        "RunningFor": f"{human.since(record.created_ns, now_ns=now_ns)} ago",
-        "Service": spec.service,
-        "Size": "0B",
-        "State": record.state.value,
-        "Status": status(record, now_ns=now_ns),
-    }
+def row(seen: Seen, fields: Iterable[str]) -> dict[str, object]:
+    """A container with these of FIELDS."""
+    return {name: FIELDS[name](seen) for name in fields}
 
 
-def rootfs(source: RootfsSource) -> str:
-    """Where a root file system comes from: a path, / for the host's."""
+def _image(seen: Seen) -> str:
+    """Where the root file system comes from: a path, / for the host's."""
+    source = seen.record.spec.rootfs
     return source.path if isinstance(source, (Directory, Archive)) else "/"
+
+
+def _volume_count(seen: Seen) -> str:
+    from composer.cli import mounted  # the volumes' records: not for the table
+
+    return str(mounted.volume_count(seen.record))
+
+
+def _mounts(seen: Seen) -> str:
+    from composer.cli import mounted
+
+    return ",".join(mounted.sources(seen.paths, seen.record))
+
+
+def _ports(seen: Seen) -> str:
+    return ports.summary(ports.published(seen.record), ports.exposed(seen.record))
+
+
+def _publishers(seen: Seen) -> list[dict[str, object]]:
+    return ports.publishers(ports.published(seen.record), ports.exposed(seen.record))
+
+
+# those of `docker compose ps --format json`, and two more
+FIELDS: dict[str, Callable[[Seen], object]] = {
+    "Command": lambda it: f'"{shlex.join(it.record.spec.process.argv)}"',
+    "CreatedAt": lambda it: human.local_time(it.record.created_ns),
+    "ExitCode": lambda it: it.record.exit_code or 0,
+    "Health": lambda it: health(it.record),
+    "ID": lambda it: it.record.id[:12],
+    "Image": _image,
+    "Labels": lambda it: ",".join(f"{key}={value}" for key, value in it.record.spec.labels),
+    "LocalVolumes": _volume_count,
+    "Mounts": _mounts,
+    "Name": lambda it: it.record.spec.name,
+    "Names": lambda it: it.record.spec.name,
+    "Networks": lambda it: ",".join(endpoint.network for endpoint in it.record.spec.endpoints),
+    "OOMKilled": lambda it: it.record.oom_killed,
+    "Ports": _ports,
+    "Project": lambda it: it.record.spec.project,
+    "Publishers": _publishers,
+    "RestartCount": lambda it: it.record.restart_count,
+    "RunningFor": lambda it: f"{human.since(it.record.created_ns, now_ns=it.now_ns)} ago",
+    "Service": lambda it: it.record.spec.service,
+    "Size": lambda _: "0B",
+    "State": lambda it: it.record.state.value,
+    "Status": lambda it: status(it.record, now_ns=it.now_ns),
+}
 
 
 def _selected(call: Invocation, paths: ProjectPaths) -> list[ContainerRecord]:
@@ -119,24 +144,27 @@ def _filtered_states(call: Invocation) -> Iterable[str]:
         yield value
 
 
-def _show(call: Invocation, rows: list[dict[str, object]]) -> None:
+def _show(call: Invocation, shown: list[Seen]) -> None:
     wanted = call.arguments.text("format") or "table"
     if wanted == "json":
-        _print(json.dumps(item, ensure_ascii=False) for item in rows)
+        import json
+
+        _print(json.dumps(row(seen, FIELDS), ensure_ascii=False) for seen in shown)
     elif wanted == "table":
-        print(_table(rows, whole=call.arguments.switch("no-trunc")))
+        print(_table(shown, whole=call.arguments.switch("no-trunc")))
     else:
         from composer.cli.render import template
 
-        print(template.render(wanted, rows, fields=FIELDS))
+        print(template.render(wanted, [row(seen, FIELDS) for seen in shown], fields=tuple(FIELDS)))
 
 
-def _table(rows: list[dict[str, object]], *, whole: bool) -> str:
+def _table(shown: list[Seen], *, whole: bool) -> str:
     header = ("NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS")
     keys = ("Name", "Image", "Command", "Service", "RunningFor", "Status", "Ports")
     width = {"Command": 22, "Image": 40}
     cells = [
-        [str(item[key]) if whole else shorten(str(item[key]), width.get(key, 999)) for key in keys] for item in rows
+        [str(cell) if whole else shorten(str(cell), width.get(key, 999)) for key, cell in row(seen, keys).items()]
+        for seen in shown
     ]
     return table(header, cells)
 
