@@ -101,7 +101,15 @@ class _Field:
 
     __slots__ = ("compare", "default", "default_factory", "init", "name", "repr")
 
-    def __init__(self, name: str, default: Any, default_factory: Any, init: bool, repr: bool, compare: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        default: Any = MISSING,
+        default_factory: Any = MISSING,
+        init: bool = True,
+        repr: bool = True,
+        compare: bool = True,
+    ) -> None:
         self.name = name
         self.default = default
         self.default_factory = default_factory
@@ -111,38 +119,39 @@ class _Field:
 
 
 def _made(cls: type[T], methods: dict[str, Any]) -> type[T]:
-    known = {it.name: it for base in reversed(cls.__mro__[1:]) for it in base.__dict__.get("__frozen_fields__", ())}
-    own = {name: _field(cls, name) for name in _annotations(cls)}
-    left_out = {*own, "__dict__", "__weakref__"}
-    namespace: dict[str, Any] = {name: it for name, it in cls.__dict__.items() if name not in left_out}
-    everything = (*{**known, **own}.values(),)
-    namespace |= {name: method for name, method in methods.items() if name not in namespace}
-    namespace["__slots__"] = tuple(name for name in own if name not in known)
-    namespace["__frozen_fields__"] = everything
-    namespace["__match_args__"] = tuple(it.name for it in everything if it.init)
-    namespace["__dataclass_fields__"] = _AsDataclass()
+    """The class anew, with slots. Hundreds are made before a command begins: no call, no copy that need not be."""
+    namespace: dict[str, Any] = {**methods, **cls.__dict__}
+    for name in ("__dict__", "__weakref__"):
+        namespace.pop(name, None)
+    everything: dict[str, Any] = {}
+    for base in cls.__mro__[-2:0:-1]:
+        everything |= {it.name: it for it in base.__dict__.get("__frozen_fields__", ())}
+    own = []
+    for name in namespace.get("__annotations__", ()):
+        given = namespace.pop(name, MISSING)
+        if given is MISSING:
+            it = _Field(name)
+        elif isinstance(given, _Field):
+            it, it.name = given, name
+        elif type(given).__module__ == "dataclasses":
+            raise TypeError(f"{cls.__qualname__}.{name}: the field() of composer.frozen is wanted")
+        else:
+            it = _Field(name, given)
+        if name not in everything:
+            own.append(name)
+        everything[name] = it
+    those = namespace["__frozen_fields__"] = (*everything.values(),)
+    namespace["__slots__"] = own
+    namespace["__match_args__"] = tuple([it.name for it in those if it.init])
+    namespace["__dataclass_fields__"] = _AS_DATACLASS
     namespace["__init__"] = _first_init
-    compared = [it.name for it in everything if it.compare]
+    compared = [it.name for it in those if it.compare]
     namespace["__key__"] = staticmethod(attrgetter(*compared) if compared else _nothing)
     metaclass: Any = type(cls)
     made: type[T] = metaclass(cls.__name__, cls.__bases__, namespace)
     made.__qualname__ = cls.__qualname__
     _PENDING[made] = None
     return made
-
-
-def _annotations(cls: type) -> dict[str, Any]:
-    found: dict[str, Any] = cls.__dict__.get("__annotations__", {})  # noqa: RUF063  # inspect is what costs
-    return found
-
-
-def _field(cls: type, name: str) -> Any:
-    given = cls.__dict__.get(name, MISSING)
-    if type(given).__module__ == "dataclasses":
-        raise TypeError(f"{cls.__qualname__}.{name}: the field() of composer.frozen is wanted")
-    found = given if isinstance(given, _Field) else field(default=given)
-    found.name = name
-    return found
 
 
 # ---- __init__ -------------------------------------------------------------------------------------------------------
@@ -253,7 +262,11 @@ class _AsDataclass:
         import dataclasses
 
         missing = {id(MISSING): dataclasses.MISSING}
-        types = {name: it for base in reversed(cls.__mro__) for name, it in _annotations(base).items()}
+        types = {
+            name: it
+            for base in reversed(cls.__mro__)
+            for name, it in base.__dict__.get("__annotations__", {}).items()  # noqa: RUF063  # inspect is what costs
+        }
         made = {}
         for it in cls.__frozen_fields__:
             as_field: Any = dataclasses.field(
@@ -267,6 +280,9 @@ class _AsDataclass:
             as_field._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
             made[it.name] = as_field
         return made
+
+
+_AS_DATACLASS = _AsDataclass()
 
 
 def _nothing(_self: object) -> tuple[()]:

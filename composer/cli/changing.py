@@ -16,7 +16,8 @@ from composer.planner.plan import Plan
 from composer.spec import codec
 from composer.spec.desired import Desired
 from composer.store import volumes, wanted
-from composer.store.observe import missing, observed_container
+from composer.store.missing import missing
+from composer.store.observe import observed_container
 from composer.store.paths import ProjectPaths
 
 TIMEOUT = number("--timeout", "-t", metavar="SECONDS", help="How long a container may take to stop; -1: any time")

@@ -12,9 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from composer.errors import NoSuchThing
 from composer.frozen import replace
-from composer.loader.nearest import nearest
 from composer.planner.observed import State
-from composer.runtime import exits
 from composer.spec.codec import DecodeError
 from composer.store import form, observe, records, wanted
 from composer.store.paths import ProjectPaths
@@ -37,6 +35,8 @@ def believed(paths: ProjectPaths, record: ContainerRecord, *, boot: str) -> Cont
     actual = observe.as_it_is(record, boot=boot)
     if actual is record:
         return record
+    from composer.runtime import exits  # only where somebody has ended unseen
+
     last = exits.read(paths.state(record.spec.name))
     if last is None or (last.pid, last.start_time) != (record.pid, record.start_time):
         return actual
@@ -91,6 +91,8 @@ def service_names(paths: ProjectPaths, found: Iterable[ContainerRecord]) -> tupl
 
 
 def no_such_service(name: str, known: Iterable[str]) -> NoSuchThing:
+    from composer.loader.nearest import nearest
+
     names = tuple(known)
     near = nearest(name, names)
     hint = f"did you mean {near}?" if near else (f"there are {', '.join(names)}" if names else None)

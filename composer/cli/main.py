@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
 from composer import errors, scarcity
 from composer.cli.catalogue import COMMANDS, OTHER_NAMES
@@ -72,7 +71,9 @@ def load_command(name: str) -> CommandModule:
 
         hint = did_you_mean(name, COMMANDS) or "`pycompose help` lists the commands"
         raise errors.UsageError(f'unknown command "{name}"', hint=hint)
-    module: Any = import_module(f"composer.cli.commands.{name}")
+    path = f"composer.cli.commands.{name}"
+    __import__(path)  # as `importlib.import_module`, without `importlib`, which brings `warnings` along
+    module: Any = sys.modules[path]
     fitting: CommandModule = module  # it is one, as a module can be
     return fitting
 

@@ -19,8 +19,6 @@ from collections.abc import Iterator, Mapping
 from composer.cli.invocation import Invocation
 from composer.errors import FileNotFound, NoSuchThing
 from composer.loader.discover import discover, project_name
-from composer.loader.nearest import nearest
-from composer.loader.problems import Fatal, Problems
 from composer.loader.request import STDIN, LoadRequest
 from composer.store import wanted
 from composer.store.paths import ProjectPaths
@@ -49,7 +47,7 @@ def name_of_project(call: Invocation) -> str:
     if request.project_name or environment.get("COMPOSE_PROJECT_NAME"):
         return project_name(request, environment=environment, in_file=None, directory=call.cwd)
     try:
-        found = discover(request, environment=environment, problems=Problems())
+        found = discover(request, environment=environment, problems=None)
     except FileNotFound as error:
         raise _or_name_one(error, call) from None
     _refuse_missing(found.files, call)
@@ -82,6 +80,8 @@ def is_named(call: Invocation) -> bool:
 
 
 def no_such_project(call: Invocation, name: str) -> NoSuchThing:
+    from composer.loader.nearest import nearest
+
     known = list(projects(call))
     near = nearest(name, known)
     if near is not None:
@@ -130,6 +130,7 @@ def with_env_files(request: LoadRequest, *, directory: str | None = None) -> Map
     from composer.loader.environment import interpolation_environment, with_project_env
     from composer.loader.files import Files
     from composer.loader.origin import refusal
+    from composer.loader.problems import Fatal, Problems
 
     files, problems = Files(request.cwd), Problems()
     try:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 
 from composer.errors import FileNotFound, UsageError
 from composer.frozen import frozen, replace
-from composer.loader.codes import Code
-from composer.loader.problems import Place, Problems
 from composer.loader.request import STDIN, LoadRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `ps` has nothing to complain of
+    from composer.loader.problems import Problems
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -29,8 +31,11 @@ class Found:
     directory: str
 
 
-def discover(request: LoadRequest, *, environment: Mapping[str, str], problems: Problems) -> Found:
-    """The files named on the command line, else in COMPOSE_FILE, else the nearest upward. Raises FileNotFound."""
+def discover(request: LoadRequest, *, environment: Mapping[str, str], problems: Problems | None) -> Found:
+    """The files named on the command line, else in COMPOSE_FILE, else the nearest upward. Raises FileNotFound.
+
+    `problems` takes warnings; None, where nobody wants to hear them.
+    """
     files = request.files or _from_environment(environment)
     if not files:
         files = _nearest(request, problems)
@@ -43,12 +48,12 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(filter(None, environment.get("COMPOSE_FILE", "").split(separator)))
 
 
-def _nearest(request: LoadRequest, problems: Problems) -> tuple[str, ...]:
+def _nearest(request: LoadRequest, problems: Problems | None) -> tuple[str, ...]:
     start = _absolute(request.cwd, request.project_directory or ".")
     for directory in _upward(start):
         present = [path for name in NAMES if os.path.isfile(path := os.path.join(directory, name))]
         if present:
-            if len(present) > 1:
+            if len(present) > 1 and problems is not None:
                 _warn_of_several(present, problems)
             override = [path for name in OVERRIDES if os.path.isfile(path := os.path.join(directory, name))]
             return (present[0], *override[:1])
@@ -64,6 +69,9 @@ def _upward(directory: str) -> Iterator[str]:
 
 
 def _warn_of_several(present: list[str], problems: Problems) -> None:
+    from composer.loader.codes import Code
+    from composer.loader.problems import Place
+
     names = ", ".join(os.path.basename(path) for path in present)
     used = Place(present[0], 1, 1, 1, 1)
     problems.warn(Code.SEVERAL_FILES, f"several Compose files are here: {names}", at=used, hint="this one is used")

@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping
 
 from composer.frozen import field, frozen
-from composer.loader.consulted import Consulted
-from composer.loader.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic
     from typing import TextIO
 
+    from composer.loader.consulted import Consulted
     from composer.loader.origin import Origin
+    from composer.loader.problems import Problem
     from composer.model.project import Project
 
 STDIN = "-"  # a file of this name

@@ -5,16 +5,11 @@ A container runs if its record says so, in this boot, and a process with that pi
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from composer.frozen import replace
 from composer.linux.identity import start_time
 from composer.planner.observed import HealthStatus, Observed, ObservedContainer, State
-from composer.spec.desired import Desired
-from composer.spec.grant import HostFile
-from composer.spec.mounts import Bind
-from composer.spec.volume import bound_device
 from composer.store import records
 from composer.store.paths import ProjectPaths
 from composer.store.records import ContainerRecord
@@ -30,44 +25,6 @@ def observe(paths: ProjectPaths, *, layers: Mapping[str, str] | None = None) -> 
     boot = boot_id()
     found = tuple(observed_container(as_it_is(record, boot=boot)) for record in records.load_all(paths))
     return Observed(found, layers=dict(layers or {}))
-
-
-def missing(desired: Desired) -> dict[str, str]:
-    """Paths of the host that containers need and that are not as they must be, each with what is wrong."""
-    wrong = {}
-    for path in _made(desired):
-        if why := _unmakable(path):
-            wrong[path] = why
-    for path, must_be_file in _needed(desired):
-        if not os.path.lexists(path):
-            wrong[path] = f"{path} does not exist"
-        elif must_be_file and not os.path.isfile(path):
-            wrong[path] = f"{path} is not a regular file"
-    return wrong
-
-
-def _made(desired: Desired) -> Iterator[str]:
-    """Directories that are made where they are missing."""
-    for spec in (spec for service in desired.services for spec in service.containers):
-        yield from (it.source for it in spec.mounts if isinstance(it, Bind) and it.create_source)
-
-
-def _unmakable(path: str) -> str:
-    """Why no directory could be made at a path, "" where one could, or where something is."""
-    above = path
-    while not os.path.lexists(above):
-        above = os.path.dirname(above)
-    return "" if above == path or os.path.isdir(above) else f"{above} is not a directory"
-
-
-def _needed(desired: Desired) -> Iterator[tuple[str, bool]]:
-    """(path, whether it must be a file)."""
-    for spec in (spec for service in desired.services for spec in service.containers):
-        yield from ((it.source, False) for it in spec.mounts if isinstance(it, Bind) and not it.create_source)
-        yield from ((it.content.path, True) for it in spec.grants if isinstance(it.content, HostFile))
-    for volume in desired.volumes:
-        if device := bound_device(volume.options):
-            yield device, False
 
 
 def observed_container(record: ContainerRecord) -> ObservedContainer:

@@ -11,9 +11,12 @@ import json
 from composer.frozen import frozen
 from composer.hints import Any
 from composer.spec import codec
-from composer.spec.desired import Desired
 from composer.store import atomic
 from composer.store.paths import ProjectPaths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # who wants the outline has no use for what the whole is made of
+    from composer.spec.desired import Desired
 
 
 @frozen
@@ -33,6 +36,8 @@ def write(paths: ProjectPaths, desired: Desired) -> None:
 
 def read(paths: ProjectPaths) -> Desired | None:
     """What was asked for; None where nothing was. Raises OSError, codec.DecodeError."""
+    from composer.spec.desired import Desired
+
     try:
         with open(paths.desired, "rb") as file:
             *_, whole = file.read().splitlines() or [b""]

@@ -32,7 +32,8 @@ from composer.spec.volume import Volume
 from composer.store import records, wanted
 from composer.store import volumes as volume_store
 from composer.store.events import Event
-from composer.store.observe import missing, observed_container
+from composer.store.missing import missing
+from composer.store.observe import observed_container
 from composer.store.paths import Paths
 from composer.store.records import ContainerRecord
 from composer.supervisor.bus import Bus
