@@ -19,7 +19,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from composer.errors import HostError
+from composer.errors import HostError, NoSuchThing
 from composer.linux.pidfd import pidfd_send_signal, wait_status
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher import protocol
@@ -70,8 +70,11 @@ class LaunchersChild:
 
 def start(
     link: socket.socket, container: str, process: Process, *, streams: tuple[int, int, int], privileged: bool
-) -> LaunchersChild:
-    """Have the launcher start a command and wait until its program runs. Raises PycomposeError."""
+) -> LaunchersChild | None:
+    """Have the launcher start a command and wait until its program runs; None where it has no such container.
+
+    Raises PycomposeError.
+    """
     message = StartProcess(_REQUEST, container, process, privileged=privileged, independent=True)
     launcher.send(link, message, () if process.tty else streams)
     while (received := _receive(link)) is not None:
@@ -79,26 +82,28 @@ def start(
             case ProcessStarted() as started:
                 pidfd, *masters = received.fds
                 return LaunchersChild(link, started, pidfd=pidfd, master=masters[0] if masters else None)
+            case Failed(_, error) if error == NoSuchThing.__name__:
+                return None
             case Failed() as failed:
                 raise launcher.error_of(failed)
             case _:
-                pass  # what is told to everybody
+                pass
     raise HostError(f"cannot run a command in container {container}: the launcher of its project has just died")
 
 
 @contextmanager
 def connected(socket_path: str, container: str) -> Iterator[socket.socket | None]:
-    """A connection to the launcher that looks after this container, None where there is no such launcher."""
+    """A connection to the launcher that may look after this container, None where there is none."""
     try:
         link = launcher.connect(socket_path)
     except HostError:
         yield None
         return
     with link:
-        yield link if _looks_after(link, container) else None
+        yield link if _is_answered(link, container) else None
 
 
-def _looks_after(link: socket.socket, container: str) -> bool:
+def _is_answered(link: socket.socket, container: str) -> bool:
     """Raises HostError: it is a launcher of another version of pycompose."""
     received = _receive(link)
     if received is None or not isinstance(received.message, Hello):
@@ -108,7 +113,7 @@ def _looks_after(link: socket.socket, container: str) -> bool:
             f"cannot run a command in container {container}: another version of pycompose runs its project",
             hint="`pycompose up -d` takes it over, its containers run on",
         )
-    return any(one.container == container for one in received.message.containers)
+    return True
 
 
 def _receive(link: socket.socket) -> Received | None:

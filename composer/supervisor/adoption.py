@@ -27,7 +27,7 @@ from composer.planner.plan import Anonymous
 from composer.runtime import births
 from composer.runtime.births import Birth
 from composer.runtime.cgroup.container import Cgroup
-from composer.runtime.launcher.protocol import Hello, RunningContainer
+from composer.runtime.launcher.protocol import RunningContainer
 from composer.spec.codec import DecodeError
 from composer.store import records
 from composer.store.events import Event
@@ -40,10 +40,10 @@ from composer.supervisor.project import Project
 from composer.supervisor.run import clear, read_exit
 
 
-async def adopt_all(project: Project, hello: Hello, *, boot: str) -> None:
-    """Look after every container that has a record."""
+async def adopt_all(project: Project, running: tuple[RunningContainer, ...], *, boot: str) -> None:
+    """Look after every container that has a record; `running` are those that the launcher has."""
     _finish_removals(project)
-    children = {there.container: there for there in hello.containers}
+    children = {there.container: there for there in running}
     for record in _load_all(project):
         if is_kept_elsewhere(record, boot=boot):
             continue

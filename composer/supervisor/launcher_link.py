@@ -25,16 +25,19 @@ from composer.runtime.launcher.client import error_of
 from composer.runtime.launcher.protocol import (
     Adopt,
     Adopted,
+    Containers,
     Exited,
     Failed,
     Forget,
     Hello,
     KillProcess,
+    ListContainers,
     Message,
     OpenTerminal,
     ProcessExited,
     ProcessStarted,
     Request,
+    RunningContainer,
     SetHealthy,
     Shutdown,
     StartContainer,
@@ -48,6 +51,7 @@ from composer.spec.process import Process
 from composer.supervisor.mailbox import Closed, Mailbox
 
 Stdio = tuple[int, int, int]
+_Question = StartContainer | Adopt | OpenTerminal | ListContainers | StartProcess
 
 
 class LauncherGone(errors.PycomposeError):
@@ -124,6 +128,7 @@ class LauncherLink:
         self._answers: Mailbox[int, tuple[Message, int | None]] = Mailbox()  # with the descriptor that came along
         self._process_ends: Mailbox[int, ProcessExited] = Mailbox()
         self._exits: Mailbox[Child, ExitRecord] = Mailbox()
+        self._running: list[RunningContainer] = []  # when we asked
         self._children: set[Child] = set()
         self.is_gone = False
         self.is_foreign = False  # of another version
@@ -149,11 +154,14 @@ class LauncherLink:
         """Take what is there; False at the end of file."""
         try:
             while (packet := packets.receive(self._socket)) is not None:
-                if self.is_foreign or protocol.is_foreign(packet.data):
-                    packets.close_all(packet.fds)
+                if self.is_foreign:
+                    packets.close_all(packet.fds)  # it says other things in other ways
+                    continue
+                message = protocol.decode_message(packet.data)
+                if isinstance(message, Hello) and message.version != protocol.VERSION:
                     await self._dismiss()
                 else:
-                    self._deliver(protocol.decode_message(packet.data), packet.fds)
+                    self._deliver(message, packet.fds)
         except BlockingIOError:
             return True
         return False
@@ -172,15 +180,18 @@ class LauncherLink:
 
     async def _dismiss(self) -> None:
         """The launcher is of another version, as its files were replaced while it ran: it is to leave."""
-        if not self.is_foreign:
-            self.is_foreign = True
-            await self.shut_down()
+        self.is_foreign = True
+        await self.shut_down()
 
     def _deliver(self, message: Message, fds: tuple[int, ...]) -> None:
         match message:
             case Hello():
-                self._children.update(Child(c.container, c.pid, c.start_time) for c in message.containers)
                 self._hello.put("", message)
+            case Containers(request, running, more):
+                self._running += running
+                self._children.update(Child(c.container, c.pid, c.start_time) for c in running)
+                if not more:
+                    self._answers.put(request, (message, None))
             case Exited(container, record):
                 self._exits.put(Child(container, record.pid, record.start_time), record)
             case ProcessExited():
@@ -192,10 +203,12 @@ class LauncherLink:
 
     # ---- containers ---------------------------------------------------------------------------------------------
 
-    async def wait_hello(self) -> Hello:
-        """The launcher's first message: what runs already. Raises LauncherGone."""
+    async def list_containers(self) -> tuple[RunningContainer, ...]:
+        """What runs already. To be asked once, and first of all. Raises LauncherGone."""
         with _telling_gone():
-            return await self._hello.wait("")
+            await self._hello.wait("")
+        await self._ask(ListContainers(next(self._numbers)))
+        return tuple(self._running)
 
     async def start_container(self, launch_path: str) -> Launched:
         """Start a container. Raises PycomposeError: why it could not be."""
@@ -276,9 +289,7 @@ class LauncherLink:
 
     # ---- packets ------------------------------------------------------------------------------------------------
 
-    async def _ask(
-        self, request: StartContainer | Adopt | OpenTerminal | StartProcess, *, fds: tuple[int, ...] = ()
-    ) -> tuple[Message, int | None]:
+    async def _ask(self, request: _Question, *, fds: tuple[int, ...] = ()) -> tuple[Message, int | None]:
         await self._send(request, fds=fds)
         with _telling_gone():
             answer, fd = await self._answers.take(request.request)

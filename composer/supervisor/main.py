@@ -102,7 +102,7 @@ class Supervisor:
             )
             project.recall()
             with suppress(LauncherGone):  # then it is noted, and we leave
-                await adopt_all(project, await self._link.wait_hello(), boot=boot)
+                await adopt_all(project, await self._link.list_containers(), boot=boot)
                 await self._serve(project, group)
             group.cancel_scope.cancel()
 

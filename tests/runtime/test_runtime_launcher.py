@@ -26,15 +26,18 @@ from composer.runtime.launcher import client, packets, protocol, spawn
 from composer.runtime.launcher.protocol import (
     Adopt,
     Adopted,
+    Containers,
     Exited,
     Failed,
     Forget,
     Hello,
     KillProcess,
+    ListContainers,
     OpenTerminal,
     ProcessExited,
     ProcessStarted,
     Request,
+    RunningContainer,
     Shutdown,
     StartContainer,
     Started,
@@ -75,6 +78,14 @@ class Desk:
         self.sock = client.connect(self.socket)
         self.sock.settimeout(20)
         self.hello = self.expect(Hello)
+        self.running = self.list_containers()
+
+    def list_containers(self) -> tuple[RunningContainer, ...]:
+        self.send(ListContainers(0))
+        running: tuple[RunningContainer, ...] = ()
+        while (containers := self.expect(Containers)).more:
+            running += containers.running
+        return running + containers.running
 
     def disconnect(self) -> None:
         self.sock.close()
@@ -181,11 +192,30 @@ def test_an_end_is_told_again_until_it_is_forgotten(desk: Desk) -> None:
     assert exits.read(launch.state) is None
 
 
-def test_a_running_container_is_named_in_hello(desk: Desk) -> None:
+def test_a_running_container_is_in_the_list(desk: Desk) -> None:
     launch, started = desk.start("sleep", "600")
     desk.disconnect()
     desk.connect()
-    assert [(one.container, one.pid) for one in desk.hello.containers] == [(launch.spec.name, started.pid)]
+    assert [(one.container, one.pid) for one in desk.running] == [(launch.spec.name, started.pid)]
+
+
+def test_the_list_may_take_several_packets(desk: Desk) -> None:
+    names = [f"{desk.machine.where.project}-web-{number}" for number in range(1, protocol.PORTION + 2)]
+    for number, name in enumerate(names, 1):
+        desk.start("sleep", "600", name=name, number=number)
+    assert [one.container for one in desk.list_containers()] == names
+
+
+def test_who_has_not_asked_for_the_list_is_not_told_of_ends(desk: Desk) -> None:
+    _, started = desk.start("sleep", "600")
+    with client.connect(desk.socket) as other:
+        assert client.receive(other) is not None
+        os.kill(started.pid, signal.SIGKILL)
+        desk.expect(Exited)
+        client.send(other, OpenTerminal(1, "none"))
+        received = client.receive(other)
+        assert received is not None
+        assert isinstance(received.message, Failed)
 
 
 def test_a_start_that_fails_is_told_with_its_error(desk: Desk) -> None:
@@ -320,7 +350,7 @@ def test_a_new_launcher_adopts_what_an_old_one_left(desk: Desk) -> None:
     kill_launcher(desk)
     desk.ensure()
     desk.connect()
-    assert desk.hello.containers == ()
+    assert desk.running == ()
     adoption = Adopt(5, f"{launch.state}/launch.json", started.pid, started.start_time, started.cgroup)
     desk.send(replace(adoption, start_time=1))
     assert "it has ended" in desk.expect(Failed).message
@@ -342,7 +372,7 @@ def test_what_ends_without_a_launcher_has_its_last_words_and_its_status_kept(des
     os.waitpid(started.pid, 0)
     desk.ensure()
     desk.connect()
-    assert desk.hello.containers == ()
+    assert desk.running == ()
     assert desk.expect(Exited).record.exit_code == 9  # Linux 6.15; before that nobody can know
     output = os.open(f"{launch.state}/stdout", os.O_RDONLY | os.O_NONBLOCK)
     assert read_all(output) == "last words\n"
@@ -354,7 +384,7 @@ def test_a_terminal_outlives_its_launcher(desk: Desk) -> None:
     kill_launcher(desk)
     desk.ensure()
     desk.connect()
-    assert [one.pid for one in desk.hello.containers] == [started.pid]
+    assert [one.pid for one in desk.running] == [started.pid]
     desk.send(OpenTerminal(3, launch.spec.name))
     _, (master,) = desk.expect_with(Terminal)
     os.write(master, b"on\n")
@@ -374,7 +404,7 @@ def test_a_holder_that_is_killed_is_given_everything_again(desk: Desk) -> None:
     kill_launcher(desk)
     desk.ensure()
     desk.connect()
-    assert [(one.container, one.pid) for one in desk.hello.containers] == [(launch.spec.name, started.pid)]
+    assert [(one.container, one.pid) for one in desk.running] == [(launch.spec.name, started.pid)]
 
 
 def test_a_holder_that_was_taken_for_dead_leaves(desk: Desk) -> None:
@@ -509,7 +539,8 @@ def test_messages_come_back_as_they_were() -> None:
     record = exits.describe(pid=1, start_time=2, status=9, oom_kills=1, finished_ns=3)
     assert (record.exit_code, record.oom_killed) == (137, True)
     for message in (
-        Hello(1, 2, (protocol.RunningContainer("a", 1, 2, (("memory", "/x"),)),)),
+        Hello(1, 2),
+        Containers(1, (RunningContainer("a", 1, 2, (("memory", "/x"),)),), more=True),
         Started(1, "a", 2, 3, (("unified", "/y"),), ("warning",)),
         Exited("a", record),
         Exited("a", replace(record, status=None, exit_code=None)),

@@ -104,7 +104,7 @@ def test_a_supervisor_dismisses_a_launcher_of_another_version() -> None:
             assert protocol.decode_request(received.data) == Shutdown()
             ours.close()
             with pytest.raises(LauncherGone):
-                await link.wait_hello()
+                await link.list_containers()
 
     anyio.run(main)
     theirs.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from socket import socket
 
 from composer.cli import joining
 from composer.cli.containers import running_one
@@ -93,16 +92,14 @@ def execute(call: Invocation, record: ContainerRecord, process: Process) -> int:
         from composer.cli import joining_ourselves  # the whole way into a container: not for a message to the launcher
 
         return joining_ourselves.execute(call, record, process)
-    name = record.spec.name
-    places = call.paths.project(record.spec.project)
-    with joining.connected(places.launcher_socket, name) as link:
-        if link is not None:
-            return _execute(call, link, name, process)
-    _have_adopted(call, record.spec.project)
-    with joining.connected(places.launcher_socket, name) as link:
-        if link is not None:
-            return _execute(call, link, name, process)
-    raise NoSuchThing(f"cannot run a command in container {name}: it has just ended")
+    socket_path = call.paths.project(record.spec.project).launcher_socket
+    status = _execute(call, socket_path, record.spec.name, process)
+    if status is None:
+        _have_adopted(call, record.spec.project)
+        status = _execute(call, socket_path, record.spec.name, process)
+    if status is None:
+        raise NoSuchThing(f"cannot run a command in container {record.spec.name}: it has just ended")
+    return status
 
 
 def _have_adopted(call: Invocation, project: str) -> None:
@@ -114,10 +111,17 @@ def _have_adopted(call: Invocation, project: str) -> None:
         pass
 
 
-def _execute(call: Invocation, link: socket, container: str, process: Process) -> int:
+def _execute(call: Invocation, socket_path: str, container: str, process: Process) -> int | None:
+    """None where no launcher looks after the container."""
     detached = call.arguments.switch("detach")
-    with joining.null_streams() if detached else joining.our_streams() as streams:
-        child = joining.start(link, container, process, streams=streams, privileged=call.arguments.switch("privileged"))
-    for warning in child.warnings:
-        print(f"pycompose: {warning}", file=sys.stderr)
-    return 0 if detached else exit_code(Foreground(child, master=child.master, reads_input=True).wait())
+    privileged = call.arguments.switch("privileged")
+    with joining.connected(socket_path, container) as link:
+        if link is None:
+            return None
+        with joining.null_streams() if detached else joining.our_streams() as streams:
+            child = joining.start(link, container, process, streams=streams, privileged=privileged)
+        if child is None:
+            return None
+        for warning in child.warnings:
+            print(f"pycompose: {warning}", file=sys.stderr)
+        return 0 if detached else exit_code(Foreground(child, master=child.master, reads_input=True).wait())

@@ -15,7 +15,7 @@ class Audience(Protocol):
 
 
 class Everybody(Audience, Protocol):
-    """All who are connected, and the launcher's log."""
+    """All who want to know which containers there are, and the launcher's log."""
 
     def log(self, text: str) -> None: ...
 

@@ -100,7 +100,7 @@ class Launcher:
                 self._deposits.restore(kept.name.removeprefix(deposits.NAME), *fds)
             else:
                 self._children.recall(kept, fds)
-        self._children.bury_ended()  # no Hello is to call them running
+        self._children.bury_ended()  # nobody is to be told that they run
 
     def _hold_everything(self) -> None:
         self._children.hold_all()
@@ -137,11 +137,14 @@ class Launcher:
         peer = _Peer(self, Connection(sock))
         self._peers.append(peer)
         self._loop.watch(sock.fileno(), partial(self._serve_peer, peer))
-        self._children.when_settled(partial(self._greet, peer))  # what Hello tells is one thing or the other
+        peer.tell(protocol.Hello(protocol.VERSION, os.getpid()))
 
-    def _greet(self, peer: _Peer) -> None:
-        peer.is_greeted = True
-        peer.tell(protocol.Hello(protocol.VERSION, os.getpid(), self._children.running))
+    def _list(self, request: int, peer: _Peer) -> None:
+        peer.is_follower = True
+        running, portion = self._children.running, protocol.PORTION
+        for first in range(0, max(len(running), 1), portion):
+            more = first + portion < len(running)
+            peer.tell(protocol.Containers(request, running[first : first + portion], more))
         for ended in self._children.ended:
             peer.tell(ended)
 
@@ -191,6 +194,8 @@ class Launcher:
             case protocol.Deposit(number, identity):
                 self._deposits.take(identity, *fds)
                 peer.tell(protocol.Taken(number))
+            case protocol.ListContainers(number):
+                self._children.when_settled(partial(self._list, number, peer))  # each runs, or it does not
             case protocol.SetHealthy(name, healthy):
                 self._front.set_healthy(name, healthy=healthy)
             case protocol.Forget(name):
@@ -235,9 +240,9 @@ class Launcher:
                 self.log(error.message)
 
     def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None:
-        """Say it to everybody who is connected."""
+        """Say it to everybody who has asked for the containers."""
         for peer in list(self._peers):
-            if peer.is_greeted:
+            if peer.is_follower:
                 peer.tell(message, fds)
 
     def log(self, text: str) -> None:
@@ -250,7 +255,7 @@ class _Peer:
 
     def __init__(self, launcher: Launcher, connection: Connection) -> None:
         self.connection = connection
-        self.is_greeted = False
+        self.is_follower = False
         self._launcher = launcher
 
     def tell(self, message: Message, fds: tuple[int, ...] = ()) -> None:

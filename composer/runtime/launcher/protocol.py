@@ -8,14 +8,16 @@
     Adopt(request, …)                                 Adopted(request) | Failed(request, …)
     OpenTerminal(request, container)                  Terminal(request) [master] | Failed(request, …)
     Deposit(request, identity) [memory file]          Taken(request)
+    ListContainers(request)                           Containers(request, …) one or more times, then Exited
     SetHealthy(container, healthy)
     Forget(container)
     Shutdown()
-                                                      Hello(…) first on every connection
+                                                      Hello(version, pid) first on every connection
                                                       Exited(container, record)
 
 In brackets: descriptors that travel with the packet. Requests are numbered by the supervisor, each number used once on
-a connection. Exited is said to whoever is connected, and again after each Hello, until Forget.
+a connection. Exited is said to whoever has asked for the containers: of those that have ended and are not forgotten,
+and of each that ends from then on.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from composer.spec import codec
 from composer.spec.network import Attachment
 from composer.spec.process import Process
 
-VERSION = 4
+VERSION = 5
+PORTION = 64  # containers in one packet: with sixteen kilobytes each it is full
 
 
 @frozen
@@ -90,6 +93,13 @@ class Deposit:
 
 
 @frozen
+class ListContainers:
+    """Say which containers run, and from then on which end."""
+
+    request: int
+
+
+@frozen
 class SetHealthy:
     """What the health checks of a container say has changed: others may find it, or not."""
 
@@ -109,7 +119,18 @@ class Shutdown:
     """Leave. Containers that run go on running."""
 
 
-Request = StartContainer | StartProcess | KillProcess | Adopt | OpenTerminal | Deposit | SetHealthy | Forget | Shutdown
+Request = (
+    StartContainer
+    | StartProcess
+    | KillProcess
+    | Adopt
+    | OpenTerminal
+    | Deposit
+    | ListContainers
+    | SetHealthy
+    | Forget
+    | Shutdown
+)
 
 
 @frozen
@@ -125,11 +146,19 @@ class RunningContainer:
 
 @frozen
 class Hello:
-    """First on every connection."""
+    """First on every connection, and in all versions to come: these two fields, others are ignored."""
 
     version: int
     pid: int  # of the launcher
-    containers: tuple[RunningContainer, ...] = ()
+
+
+@frozen
+class Containers:
+    """Some of those that run; the others follow where there are `more`."""
+
+    request: int
+    running: tuple[RunningContainer, ...]
+    more: bool = False
 
 
 @frozen
@@ -202,7 +231,7 @@ class Exited:
     record: ExitRecord
 
 
-Message = Hello | Started | ProcessStarted | Adopted | Terminal | Taken | Failed | ProcessExited | Exited
+Message = Hello | Containers | Started | ProcessStarted | Adopted | Terminal | Taken | Failed | ProcessExited | Exited
 
 _REQUESTS: dict[str, type[Request]] = {cls.__name__: cls for cls in Request.__args__}
 _MESSAGES: dict[str, type[Message]] = {cls.__name__: cls for cls in Message.__args__}
@@ -224,20 +253,13 @@ def decode_message(packet: bytes) -> Message:
     return decode(packet, _MESSAGES)
 
 
-def is_foreign(packet: bytes) -> bool:
-    """Whether this is the Hello of a launcher of another version, which says other things in other ways."""
-    try:
-        tree = json.loads(packet)
-        return bool(tree[codec.TAG] == Hello.__name__ and tree["version"] != VERSION)
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
 def decode(packet: bytes, classes: dict[str, type[T]]) -> T:
     """The message of a packet, of one of `classes` by name. Raises codec.DecodeError."""
     try:
         tree = json.loads(packet)
         cls = classes[tree[codec.TAG]]
+        if cls is Hello:
+            tree = {"version": tree["version"], "pid": tree["pid"]}
     except (ValueError, KeyError, TypeError) as error:
         raise codec.DecodeError(f"not a message: {error!r}") from error
     return codec.decode(cls, tree)
