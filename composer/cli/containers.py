@@ -22,11 +22,14 @@ ALIVE = (State.RUNNING, State.PAUSED)
 RUNNING = (State.RUNNING, State.PAUSED, State.RESTARTING)
 
 
-def containers(paths: ProjectPaths) -> list[ContainerRecord]:
-    """All containers of a project by service and number, those of `run` last. Raises HostError: see `form`."""
+def containers(paths: ProjectPaths, *, mentioning: tuple[str, ...] = ()) -> list[ContainerRecord]:
+    """All containers of a project by service and number, those of `run` last. Raises HostError: see `form`.
+
+    `mentioning`: without those in whose records none of these names occurs, where there are names.
+    """
     form.read(paths)
     boot = observe.boot_id()
-    found = [believed(paths, record, boot=boot) for record in _readable(paths)]
+    found = [believed(paths, record, boot=boot) for record in _readable(paths, mentioning)]
     return sorted(found, key=lambda record: (record.spec.oneoff, record.spec.service, record.spec.number))
 
 
@@ -45,19 +48,13 @@ def believed(paths: ProjectPaths, record: ContainerRecord, *, boot: str) -> Cont
 
 def of_services(paths: ProjectPaths, services: Iterable[str]) -> list[ContainerRecord]:
     """The containers of the services named, or all. Raises NoSuchThing: a name that nobody knows."""
-    return chosen(paths, containers(paths), services)
-
-
-def chosen(paths: ProjectPaths, found: list[ContainerRecord], services: Iterable[str]) -> list[ContainerRecord]:
-    """As `of_services`, of all containers of the project."""
     names = tuple(services)
-    if not names:
-        return found
-    known = service_names(paths, found)
+    found = containers(paths, mentioning=names)
+    known = {*wanted.outline(paths).services, *(record.spec.service for record in found)} if names else set()
     for name in names:
         if name not in known and all(record.spec.name != name for record in found):
-            raise no_such_service(name, known)
-    return [record for record in found if record.spec.service in names or record.spec.name in names]
+            raise no_such_service(name, service_names(paths, containers(paths)))
+    return [record for record in found if not names or record.spec.service in names or record.spec.name in names]
 
 
 def one_of_service(paths: ProjectPaths, service: str, *, index: int | None) -> ContainerRecord:
@@ -104,14 +101,14 @@ def label(record: ContainerRecord) -> str:
     return record.spec.name.removeprefix(f"{record.spec.project}-")
 
 
-def _readable(paths: ProjectPaths) -> Iterator[ContainerRecord]:
+def _readable(paths: ProjectPaths, mentioning: tuple[str, ...]) -> Iterator[ContainerRecord]:
     try:
         names = sorted(os.listdir(paths.containers))
     except FileNotFoundError:
         return
     for name in names:
         try:
-            record = records.load(paths, name, late=True)
+            record = records.load(paths, name, late=True, mentioning=mentioning)
         except PermissionError:
             raise  # an empty list would be a lie
         except (DecodeError, OSError) as error:

@@ -87,19 +87,24 @@ def save(paths: ProjectPaths, record: ContainerRecord) -> None:
     atomic.replace(f"{directory}/record.json", codec.dumps(record).encode(errors="surrogateescape"))
 
 
-def load(paths: ProjectPaths, container: str, *, late: bool = False) -> ContainerRecord | None:
+def load(
+    paths: ProjectPaths, container: str, *, late: bool = False, mentioning: tuple[str, ...] = ()
+) -> ContainerRecord | None:
     """A container's record, None where there is none. Raises codec.DecodeError on a damaged or newer one.
 
-    `late`: as `codec.loads` has it, for who looks at a few fields of many records.
+    `late`: as `codec.loads` has it, for who looks at a few fields of many records. `mentioning`: None as well for one
+    in which none of these names occurs, where there are names: for who looks at few of many.
     """
-    return _load(f"{paths.state(container)}/record.json", late=late)
+    return _load(f"{paths.state(container)}/record.json", late=late, mentioning=mentioning)
 
 
-def _load(path: str, *, late: bool = False) -> ContainerRecord | None:
+def _load(path: str, *, late: bool = False, mentioning: tuple[str, ...] = ()) -> ContainerRecord | None:
     try:
         with open(path, "rb") as file:
             text = file.read()
     except FileNotFoundError:
+        return None
+    if mentioning and not any(name.encode(errors="surrogateescape") in text for name in mentioning):
         return None
     return codec.loads(ContainerRecord, text.decode(errors="surrogateescape"), late=late)
 

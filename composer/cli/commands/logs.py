@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from composer.cli.containers import chosen, containers, service_names
+from composer.cli.containers import containers, of_services, service_names
 from composer.cli.invocation import Invocation
 from composer.cli.moments import moment
 from composer.cli.options import Command, number, switch, text
@@ -45,8 +45,9 @@ COMMAND = Command(
 
 def run(call: Invocation) -> int:
     paths = existing_project(call, or_empty=True)
+    if call.operands:
+        of_services(paths, call.operands)  # an unknown name is told before anything is printed
     there = containers(paths)
-    chosen(paths, there, call.operands)  # an unknown name is told before anything is printed
     project = paths.run.rpartition("/")[2]
     selects = Selector(paths, project, services=call.operands, index=call.arguments.number("index"))
     selection, by = _selection(call), sieve(grep=call.arguments.text("grep"), level=call.arguments.text("level"))
