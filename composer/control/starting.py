@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -155,6 +154,8 @@ def sweep(places: ProjectPaths, *, patience: float = _PATIENCE) -> None:
         attendant.wait_gone(places.run, patience=patience)
         # until it left, the supervisor may have served another: there may be a container now, made or even at rest
         if not os.path.exists(places.supervisor_socket) and not _has_containers(places):
+            import shutil  # brings four compressions along: not for a supervisor
+
             shutil.rmtree(places.run, ignore_errors=True)
             _remove_if_empty(places.bundles)
 

@@ -1,6 +1,7 @@
 """Root file system sources become read-only layers: a directory, the host's root, a tar archive unpacked safely.
 
     source        what is named in a Compose file → a Layer; the one place where failures get their words
+    unpacking     an archive that is not known → a layer in the store
     layers        the store of unpacked archives
     unpack        members of an archive → files
     tree          names from a stranger, resolved inside one directory

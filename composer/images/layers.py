@@ -22,7 +22,6 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -110,7 +109,7 @@ class LayerStore:
         finally:
             try:
                 if _is_at(path, descriptor):
-                    shutil.rmtree(path)
+                    _remove_tree(path)
             finally:
                 os.close(descriptor)
 
@@ -233,9 +232,15 @@ def _remove_below(descriptor: int) -> None:
     with os.scandir(descriptor) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.name, dir_fd=descriptor)
+                _remove_tree(entry.name, dir_fd=descriptor)
             else:
                 os.unlink(entry.name, dir_fd=descriptor)
+
+
+def _remove_tree(path: str, *, dir_fd: int | None = None) -> None:
+    import shutil  # brings four compressions along: not for who only looks a layer up
+
+    shutil.rmtree(path, dir_fd=dir_fd)
 
 
 def _remove_unlocked(path: str) -> None:
@@ -247,7 +252,7 @@ def _remove_unlocked(path: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_at(path, descriptor):
-            shutil.rmtree(path)
+            _remove_tree(path)
     except BlockingIOError:
         pass
     finally:

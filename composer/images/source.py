@@ -16,10 +16,8 @@ from typing import assert_never
 
 from composer.errors import FileNotFound, HostError
 from composer.frozen import frozen
-from composer.images.compression import decompressed
-from composer.images.layers import LayerRecord, LayerStore, Workspace, identity
-from composer.images.stream import ArchiveFile, BadArchive, Limits, Progress, Stream, within
-from composer.images.unpack import Unpacked, unpack
+from composer.images.layers import LayerStore, identity
+from composer.images.stream import ArchiveFile, BadArchive, Limits, Progress, opened
 from composer.spec.rootfs import Archive, Directory, HostRoot, RootfsSource
 
 
@@ -60,7 +58,7 @@ def current_digest(source: RootfsSource, *, store_root: str) -> str | None:
     status = _status(source.path)
     if not stat.S_ISREG(status.st_mode):
         return None
-    with _telling_why(source.path), _opened(source.path) as descriptor:
+    with _telling_why(source.path), opened(source.path) as descriptor:
         known = LayerStore(store_root).digest_of(identity(status))
         return known or ArchiveFile(descriptor, size=status.st_size).digest()
 
@@ -75,7 +73,10 @@ def _layer_at(path: str, store: LayerStore, *, progress: Progress | None, limits
         digest = store.digest_of(identity(status))
         if digest is not None:
             return Layer(store.path(digest), digest)
-        return _from_archive(path, store, progress=progress, limits=limits)
+        from composer.images.unpacking import unpacked  # many a supervisor never reads an archive
+
+        digest, warnings = unpacked(path, store, progress=progress, limits=limits)
+    return Layer(store.path(digest), digest, warnings)
 
 
 def _status(path: str) -> os.stat_result:
@@ -92,74 +93,6 @@ def _directory(path: str) -> Layer:
     if not os.access(path, os.R_OK | os.X_OK):
         raise HostError(f"cannot use rootfs {path}: permission denied")
     return Layer(os.path.realpath(path))
-
-
-def _from_archive(path: str, store: LayerStore, *, progress: Progress | None, limits: Limits) -> Layer:
-    with _opened(path) as descriptor:
-        archive = identity(os.fstat(descriptor))
-        store.remove_left_overs()
-        with store.workspace(archive) as workspace:
-            digest = store.digest_of(archive) or _digest_of_copy(descriptor, store)
-            warnings: tuple[str, ...] = ()
-            if digest is None:
-                digest, record = _unpack(descriptor, workspace, path=path, progress=progress, limits=limits)
-                _check_unchanged(descriptor, archive)
-                store.publish(workspace, digest, record)
-                warnings = record.warnings
-            _check_unchanged(descriptor, archive)
-            store.remember(archive, digest)
-    return Layer(store.path(digest), digest, warnings)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # nonblock: it may be a FIFO by now
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _digest_of_copy(descriptor: int, store: LayerStore) -> str | None:
-    """The digest of an archive that was only copied or touched since its layer was made.
-
-    Only where a layer's archive had the same size: else the file would be read twice for nothing.
-    """
-    size = os.fstat(descriptor).st_size
-    if all(layer.record.archive_size != size for layer in store.layers()):
-        return None
-    digest = ArchiveFile(descriptor, size=size).digest()
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return digest if store.has(digest) else None
-
-
-def _unpack(
-    descriptor: int, workspace: Workspace, *, path: str, progress: Progress | None, limits: Limits
-) -> tuple[str, LayerRecord]:
-    """Unpack the archive into the workspace: its digest and what is to be remembered of it."""
-    file = ArchiveFile(descriptor, size=os.fstat(descriptor).st_size, progress=progress)
-    with workspace.rootfs() as root_fd:
-        stream = Stream(within(limits, decompressed(file), file=file))
-        unpacked = unpack(stream, root_fd=root_fd, limits=limits)
-        _check_is_root(unpacked, root_fd)
-    return file.digest(), LayerRecord(path, file.done, unpacked.size, unpacked.members, unpacked.warnings)
-
-
-def _check_unchanged(descriptor: int, archive: str) -> None:
-    if identity(os.fstat(descriptor)) != archive:
-        raise BadArchive("it was changed while it was read")
-
-
-def _check_is_root(unpacked: Unpacked, root_fd: int) -> None:
-    """Refuse what is plainly no root file system."""
-    if unpacked.members == 0:
-        raise BadArchive("it has no members")
-    names = set(os.listdir(root_fd))
-    if names & {"manifest.json", "oci-layout"} and not names & {"bin", "etc", "usr"}:
-        raise BadArchive(
-            "it is an image with its layers, as `docker save` writes it, not a root file system",
-            hint="make one from a container: docker create IMAGE, then docker export CONTAINER > rootfs.tar",
-        )
 
 
 @contextmanager

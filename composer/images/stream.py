@@ -8,9 +8,9 @@ Beyond this module: what the bytes mean (tar) and how they were compressed (comp
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from composer.frozen import frozen
@@ -53,6 +53,16 @@ class Limits:
     members: int = 1_000_000  # files, directories, links; each costs an inode
 
 
+@contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A descriptor of an archive, for reading. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # nonblock: it may be a FIFO by now
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 class ArchiveFile:
     """An open archive file: a reader of its blocks that knows its digest when all are read."""
 
@@ -60,6 +70,8 @@ class ArchiveFile:
         self._descriptor = descriptor
         self._size = size
         self._progress = progress
+        import hashlib  # loads OpenSSL, which is fast with long things
+
         self._digest = hashlib.sha256()
         self._ahead = b""
         self.done = 0  # bytes read so far

@@ -11,11 +11,11 @@ still true when it is used.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Collection, Mapping
 from itertools import chain
 
+from composer.digest import sha256
 from composer.errors import Conflict, UsageError
 from composer.frozen import frozen, replace
 from composer.spec.network import AddressPool, Driver, Endpoint, Network, Subnet
@@ -107,7 +107,7 @@ def _free_ipv4(network: Network, occupied: Collection[Net], pools: tuple[Address
 
 def _free_ipv6(network: Network, occupied: Collection[Net]) -> Net:
     for attempt in range(_IPV6_TRIES):
-        digest = hashlib.sha256(f"{network.name}\n{attempt}".encode()).digest()
+        digest = sha256(f"{network.name}\n{attempt}".encode()).digest()
         net = ipaddress.IPv6Network((b"\xfd" + digest[:7] + bytes(8), 64))
         if not any(_overlap(net, other) for other in occupied):
             return net
@@ -229,4 +229,4 @@ def mac_of(address: str) -> str:
 
 def mac_from(text: str) -> str:
     """A hardware address derived from a text: locally administered, unicast."""
-    return "02:" + hashlib.sha256(text.encode()).digest()[:5].hex(":")
+    return "02:" + sha256(text.encode()).digest()[:5].hex(":")

@@ -9,11 +9,11 @@ Beyond this module: the profile's meaning and the filter's making (linux.seccomp
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from functools import cache
 
+from composer.digest import sha256
 from composer.errors import HostError
 from composer.frozen import frozen
 from composer.linux import seccomp as compiler
@@ -66,7 +66,7 @@ def _circumstances(bounding: int) -> _Circumstances:
 
 def _key(profile: bytes, circumstances: _Circumstances) -> str:
     parts = [profile, repr(circumstances).encode(), _compiler()]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    return sha256(b"\0".join(parts)).hexdigest()
 
 
 @cache

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from composer.digest import sha256
 from composer.frozen import replace
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
@@ -26,10 +25,10 @@ def fingerprint(spec: ContainerSpec, policy: Policy) -> str:
         ports=tuple(replace(port, place="") for port in spec.ports),
     )
     text = f"{_VERSION}\n{codec.dumps(made)}\n{codec.dumps(policy)}"
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def network_fingerprint(network: Network) -> str:
     """The same for a network, short enough for a label in the kernel. Which addresses are kept free may change."""
     text = f"{_VERSION}\n{codec.dumps(replace(without_places(network), reserved=(), external=False))}"
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
+    return sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]

@@ -135,6 +135,8 @@ def clear_away(paths: ProjectPaths) -> None:
 
 
 def _delete(path: str) -> None:
+    if not os.path.lexists(path):
+        return
     import shutil  # brings four compressions along: not for who only reads
 
     shutil.rmtree(path, ignore_errors=True)

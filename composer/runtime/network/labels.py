@@ -8,9 +8,9 @@ network's own name is its link's altname as well: `ip address show shop_default`
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 
+from composer.digest import sha256
 from composer.frozen import frozen
 from composer.linux.rtnetlink import Link
 from composer.spec.network import Network
@@ -154,4 +154,4 @@ def group_of(network: str) -> int:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256(text.encode()).hexdigest()
