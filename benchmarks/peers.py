@@ -58,6 +58,10 @@ class Pycompose:
     def __call__(self, *words: str) -> str:
         return run(str(SCRIPTS / "pycompose"), "--progress", "quiet", *words, **self.state)
 
+    def forget_files(self) -> None:
+        """What Compose files came to, in earlier calls."""
+        shutil.rmtree(f"{self.state['PYCOMPOSE_RUN']}/.compiled", ignore_errors=True)
+
     def write(self, services: int, *, extra: str = "", network: bool = True) -> str:
         path = self.place / f"ours-{services}.yaml"
         path.write_text(compose_file(services, image=f"rootfs: {self.root}", extra=extra, network=network))

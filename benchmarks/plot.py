@@ -17,10 +17,12 @@ STYLE = """text{font:13px system-ui,sans-serif;fill:#24292f}
 class Compared(Protocol):
     """A row of the table."""
 
-    what: str
-    peer: str
-    goal: float | None
-
+    @property
+    def what(self) -> str: ...
+    @property
+    def peer(self) -> str: ...
+    @property
+    def goal(self) -> float | None: ...
     @property
     def ratios(self) -> tuple[float, float]:
         """Ours by theirs: of the clock's seconds, of processor seconds."""
