@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from composer.cli.invocation import Invocation
-from composer.errors import FileNotFound, NoSuchThing
+from composer.errors import FileNotFound, NoSuchThing, UsageError
 from composer.loader.discover import discover, project_name
 from composer.loader.request import STDIN, LoadRequest
 from composer.store import wanted
@@ -40,8 +40,8 @@ def load_request(call: Invocation) -> LoadRequest:
     )
 
 
-def name_of_project(call: Invocation) -> str:
-    """The project meant. Raises PycomposeError: no file and no name is given."""
+def name_of_project(call: Invocation, *, cheaply: bool = False) -> str:
+    """The project meant. Raises PycomposeError: no file and no name is given, or `cheaply` it takes the loader."""
     request = load_request(call)
     environment = with_env_files(request)
     if request.project_name or environment.get("COMPOSE_PROJECT_NAME"):
@@ -54,6 +54,8 @@ def name_of_project(call: Invocation) -> str:
     environment = with_env_files(request, directory=found.directory)
     in_file = next(filter(None, map(_name_in_file, reversed(found.files))), None)
     if in_file is not None and "$" in in_file:
+        if cheaply:
+            raise UsageError(f"cannot tell what {in_file} comes to")
         in_file = _interpolated_name(request)
     name = project_name(request, environment=environment, in_file=in_file, directory=found.directory)
     recorded = [project for project in projects(call) if _files(call, project) == found.files]

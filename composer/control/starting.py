@@ -97,6 +97,16 @@ def start(paths: Paths, project: str, *, connect: Callable[[], T | None]) -> T:
     )
 
 
+def start_ahead(paths: Paths, project: str) -> None:
+    """Have the processes of a project made ready, for a `start` of this process that may come. Touches nothing.
+
+    Raises OSError.
+    """
+    config = SupervisorConfig(project, run=paths.run, root=paths.root, path=package_path())
+    socket_path = paths.project(project).launcher_socket
+    spawn.start_ahead(project, socket_path=socket_path, supervisor=supervisor_command(config))
+
+
 def supervisor_command(config: SupervisorConfig) -> tuple[str, ...]:
     """What the launcher executes, a descriptor number added."""
     return sys.executable, "-I", "-S", _MAIN, codec.dumps(config)

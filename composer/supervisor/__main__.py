@@ -1,4 +1,4 @@
-"""`python -I -S .../composer/supervisor/__main__.py CONFIG FD`: see control.starting.
+"""`python -I -S .../composer/supervisor/__main__.py CONFIG FD [held]`: see control.starting, runtime.launcher.warden.
 
 Run by its path, without `site`: the directories of the few packages that are needed come with the configuration.
 """
@@ -15,6 +15,10 @@ if __name__ == "__main__":
     config = codec.loads(SupervisorConfig, sys.argv[1])
     sys.path.extend(config.path)
 
+    from composer.supervisor.lifetime import is_called
     from composer.supervisor.main import main
 
-    sys.exit(main(config, descriptor=int(sys.argv[2])))
+    descriptor = int(sys.argv[2])
+    if sys.argv[3:] and not is_called(descriptor):
+        sys.exit()
+    sys.exit(main(config, descriptor=descriptor))

@@ -19,9 +19,18 @@ import select
 import signal
 import socket
 
+import anyio
+
 from composer.linux import peer
 from composer.linux.prctl import set_pdeathsig
 from composer.log import Log
+
+
+def is_called(descriptor: int) -> bool:
+    """Wait for the launcher's first word; whether there is one. For a supervisor that is there before it is needed."""
+    anyio.run(anyio.sleep, 0)  # has its event loop imported
+    with socket.socket(fileno=os.dup(descriptor)) as launcher:
+        return bool(launcher.recv(1, socket.MSG_PEEK))
 
 
 def acquire(path: str, *, launcher: socket.socket, log: Log) -> int | None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ from composer.spec import codec
 from composer.spec.cgroup import Resources
 from composer.spec.container import ContainerSpec
 from composer.spec.process import Process
+from tests.chaos import host
 from tests.runtime.containers import CAPABILITIES, Machine, read_all, read_line
 
 pytestmark = pytest.mark.root
@@ -190,6 +192,48 @@ def test_an_end_is_told_again_until_it_is_forgotten(desk: Desk) -> None:
     desk.send(OpenTerminal(9, "none"))
     desk.expect(Failed)  # and no Exited before it
     assert exits.read(launch.state) is None
+
+
+def started_ahead(project: str, socket_path: str) -> int:
+    before = set(host.find("launcher", os.path.dirname(socket_path)))
+    spawn.start_ahead(project, socket_path=socket_path, supervisor=())
+    deadline = time.monotonic() + 20
+    while not (found := set(host.find("launcher", os.path.dirname(socket_path))) - before):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # a process has no event for its name; bounded
+    return found.pop()
+
+
+def test_a_launcher_started_ahead_begins_when_it_is_asked_for(machine: Machine) -> None:
+    project = machine.paths.project(machine.where.project)
+    pid = started_ahead(machine.where.project, project.launcher_socket)
+    assert not os.path.exists(project.run)
+    desk = Desk(machine)
+    assert desk.hello.pid == pid
+    desk.start("sleep", "600")
+    assert os.readlink(f"/proc/{pid}/fd/2") == project.launcher_log
+    desk.leave()
+
+
+def test_a_launcher_started_ahead_is_not_needed_where_there_is_one(desk: Desk) -> None:
+    there = desk.hello.pid
+    pidfd = pidfd_open(started_ahead(desk.machine.where.project, desk.socket))
+    desk.ensure()
+    wait_for_end(pidfd)
+    desk.disconnect()
+    desk.connect()
+    assert desk.hello.pid == there
+
+
+def test_a_launcher_started_ahead_that_has_died_is_replaced(machine: Machine) -> None:
+    project = machine.paths.project(machine.where.project)
+    pid = started_ahead(machine.where.project, project.launcher_socket)
+    pidfd = pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    wait_for_end(pidfd)
+    desk = Desk(machine)
+    assert desk.hello.pid != pid
+    desk.leave()
 
 
 def test_a_running_container_is_in_the_list(desk: Desk) -> None:

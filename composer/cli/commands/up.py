@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from composer.cli.changing import PLAN_FORMAT, TIMEOUT, WAIT_TIMEOUT, scales, timeout_ns
 from composer.cli.compiling import compiled
 from composer.cli.invocation import Invocation
-from composer.cli.operation import perform
+from composer.cli.operation import perform, start_ahead
 from composer.cli.options import Command, switch, text, texts
 from composer.cli.upping import CREATION, WITHOUT_EFFECT, exclude, ineffective, options_of, show_plan
 from composer.control.client import Deposits
@@ -58,6 +58,8 @@ _STAYING = (
 def run(call: Invocation) -> int:
     given = call.arguments
     _check(call)
+    if not given.switch("dry-run"):
+        start_ahead(call)
     found = compiled(call, services=call.operands, scale=scales(given.texts("scale")))
     named = (given.text("exit-code-from") or "", *given.texts("attach"), *given.texts("no-attach"))
     found.check_services(tuple(filter(None, named)))

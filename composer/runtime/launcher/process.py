@@ -20,7 +20,7 @@ from composer.linux.prctl import set_name
 from composer.runtime import supervision
 from composer.runtime.attendant.front import Front
 from composer.runtime.cgroup import control, location
-from composer.runtime.launcher import deposits, packets, protocol
+from composer.runtime.launcher import deposits, packets, protocol, warden
 from composer.runtime.launcher.audience import failed
 from composer.runtime.launcher.children import Children
 from composer.runtime.launcher.config import Config
@@ -31,7 +31,8 @@ from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.runtime.launcher.packets import Connection
 from composer.runtime.launcher.processes import Processes
 from composer.runtime.launcher.protocol import Message
-from composer.runtime.launcher.warden import Warden
+from composer.runtime.launcher.spawn import LOG_MODE
+from composer.runtime.launcher.warden import Supervisor, Warden
 from composer.spec import codec
 
 BACKLOG = 8
@@ -40,19 +41,41 @@ BACKLOG = 8
 def main(config: Config) -> None:
     """Be the launcher of a project, until there is nothing left to do."""
     set_name("pycompose-launch")
-    launcher = Launcher(config)
+    gc.disable()  # a collection would write to every object, and so unshare every page with the children
+    supervisor = None
+    if config.gate_fd >= 0:
+        _settle()
+        supervisor = warden.fork(config.supervisor, goes_on=True, held=True) if config.supervisor else None
+        if not os.read(config.gate_fd, 1):
+            return
+        os.close(config.gate_fd)
+        config = frozen.replace(config, gate_fd=-1)
+        _open_log(config.log)
+    launcher = Launcher(config, supervisor)
     launcher.listen()
+    _settle()
+    launcher.serve()
+
+
+def _settle() -> None:
+    """Make what is there such that children share it."""
     frozen.complete()  # else each child would do it for itself
     gc.collect()
     gc.freeze()
-    gc.disable()  # a collection would write to every object, and so unshare every page with the children
-    launcher.serve()
+
+
+def _open_log(path: str) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, LOG_MODE)
+    for number in (1, 2):
+        os.dup2(log, number)
+    os.close(log)
 
 
 class Launcher:
     """The loop and everybody in it."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, supervisor: Supervisor | None = None) -> None:
+        """`supervisor` is the first one, held, where it is there already."""
         self._config = config
         self._loop = Loop()
         self._hold = Hold(config, loop=self._loop, log=self.log)
@@ -68,12 +91,12 @@ class Launcher:
             deposits=self._deposits.files,
         )
         self._processes = Processes(self._loop, everybody=self, target=self._children.target)
-        self._warden = self._make_warden(directory) if config.supervisor else None
+        self._warden = self._make_warden(directory, supervisor) if config.supervisor else None
         self._peers: list[_Peer] = []
         self._is_done = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
-    def _make_warden(self, directory: str) -> Warden:
+    def _make_warden(self, directory: str, first: Supervisor | None) -> Warden:
         return Warden(
             self._config.supervisor,
             loop=self._loop,
@@ -81,6 +104,7 @@ class Launcher:
             log=self.log,
             done=self._supervisor_is_done,
             is_wanted=partial(supervision.is_wanted, directory),
+            first=first,
         )
 
     def listen(self) -> None:

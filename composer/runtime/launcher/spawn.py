@@ -8,6 +8,10 @@
     read(ready) ◄──────────────────────────────────────────────────── one byte: its socket listens
                                                                       end of file: it has failed, see its log
 
+Half of what a first `up` waits for is two of our processes importing what they need. So one may be started ahead, while
+the client still reads its files: it executes, imports, forks its supervisor, which imports as well, and then waits at a
+gate, having touched nothing. `ensure` opens it; where the client comes to nothing, the end of file ends both.
+
 The interpreter is executed from a read-only mount of its file that nobody can see. /proc/PID/exe of a container's
 init, which is a fork of the launcher, leads to that mount: whoever gets hold of it can read the interpreter and not
 overwrite it (CVE-2019-5736).
@@ -23,7 +27,7 @@ from contextlib import suppress
 from functools import partial
 
 from composer.errors import HostError
-from composer.frozen import replace
+from composer.frozen import frozen, replace
 from composer.hints import NoReturn
 from composer.linux import peer
 from composer.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr, open_tree
@@ -47,12 +51,17 @@ def ensure(project: str, *, socket_path: str, log_path: str, supervisor: tuple[s
             f"cannot listen on {socket_path}: a socket's path has {LONGEST_SOCKET_PATH} bytes at most",
             hint="set PYCOMPOSE_RUN to a shorter directory, or give the project a shorter name",
         )
+    ahead = _AHEAD.pop(socket_path, None)
     if answers(socket_path):
+        if ahead is not None:
+            ahead.dismiss()
         return
     try:
         os.unlink(socket_path)  # of a launcher that was killed
     except FileNotFoundError:
         pass
+    if ahead is not None and ahead.supervisor == supervisor and ahead.admit():
+        return
     reader, writer = os.pipe2(os.O_CLOEXEC)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, LOG_MODE)
     try:
@@ -64,6 +73,48 @@ def ensure(project: str, *, socket_path: str, log_path: str, supervisor: tuple[s
     os.close(reader)
     if not ready:
         raise HostError(f"cannot start the launcher of project {project}: {_last_line(log_path)}")
+
+
+def start_ahead(project: str, *, socket_path: str, supervisor: tuple[str, ...]) -> None:
+    """Have a launcher made ready for an `ensure` of this process with the same arguments. Raises OSError.
+
+    It leaves when this process ends.
+    """
+    ready, writer = os.pipe2(os.O_CLOEXEC)
+    reader, gate = os.pipe2(os.O_CLOEXEC)
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        _spawn(Config(project, socket_path, supervisor, ready_fd=writer, gate_fd=reader), null)
+    finally:
+        for fd in (writer, reader, null):
+            os.close(fd)
+    _AHEAD[socket_path] = _Ahead(supervisor, gate, ready)
+
+
+@frozen
+class _Ahead:
+    """A launcher at its gate."""
+
+    supervisor: tuple[str, ...]
+    gate: int
+    ready: int
+
+    def admit(self) -> bool:
+        """Have it begin, and wait until its socket listens; False where it cannot."""
+        try:
+            os.write(self.gate, b"\n")
+            return bool(os.read(self.ready, 1))
+        except BrokenPipeError:
+            return False
+        finally:
+            self.dismiss()
+
+    def dismiss(self) -> None:
+        os.close(self.gate)
+        os.close(self.ready)
+
+
+_AHEAD: dict[str, _Ahead] = {}  # by socket path: those that this process has started and not asked for
 
 
 def answers(socket_path: str) -> bool:
@@ -124,7 +175,9 @@ def _spawn(config: Config, log: int) -> None:
 
 def become(config: Config) -> NoReturn:
     """Replace this process by a launcher, its standard error the launcher's log. Raises OSError."""
-    os.set_inheritable(config.ready_fd, True)
+    for fd in (config.ready_fd, config.gate_fd):
+        if fd >= 0:
+            os.set_inheritable(fd, True)
     argv = [sys.executable, "-I", "-S", MAIN, codec.dumps(config)]
     os.execve(_interpreter(), argv, {"LC_CTYPE": "C.UTF-8"})
 
