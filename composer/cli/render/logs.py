@@ -58,13 +58,15 @@ class LogLines:
     def draw(self, container: str, lines: Lines) -> bytes:
         """The lines as they are printed, each with its newline."""
         before, self._open = self._open, (container, lines.stream) if lines.continues else None
+        prefix = self._prefix(container)
+        if self.timestamps:
+            prefix += f"{rfc3339(lines.time_ns)} ".encode()
+        if not (prefix or before or lines.notice or lines.continues) and lines.data.endswith(b"\n"):
+            return lines.data  # no copy: they are most of the time that a large log takes
         end = b"" if lines.continues else b"\n"
         data = lines.data.removesuffix(b"\n")
         if lines.notice and self.colour:
             data = f"\x1b[{colours.YELLOW}m".encode() + data + colours.RESET.encode()
-        prefix = self._prefix(container)
-        if self.timestamps:
-            prefix += f"{rfc3339(lines.time_ns)} ".encode()
         if prefix:
             data = data.replace(b"\n", b"\n" + prefix)
         if before == (container, lines.stream) and not lines.notice:

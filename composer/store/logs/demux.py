@@ -71,18 +71,18 @@ class Demultiplexer:
         if block.flags & NOTICE:
             return [Lines(block.time_ns, block.stream, data, notice=True)]
         lines = []
+        begin = 0
         if block.stream in self._held:
             time_ns, held = self._held[block.stream]
-            end = data.find(b"\n") + 1
-            held += data[:end] if end else data
-            if not end:
+            begin = data.find(b"\n") + 1
+            held += data[:begin] if begin else data
+            if not begin:
                 return self._give_up_holding(block.stream)
             del self._held[block.stream]
             lines.append(Lines(time_ns, block.stream, bytes(held)))
-            data = data[end:]
         end = data.rfind(b"\n") + 1
-        if end:
-            lines.append(Lines(block.time_ns, block.stream, data[:end]))
+        if end > begin:
+            lines.append(Lines(block.time_ns, block.stream, data[begin:end]))
         if end < len(data):
             self._held[block.stream] = (block.time_ns, bytearray(data[end:]))
             lines += self._give_up_holding(block.stream)

@@ -72,12 +72,14 @@ class LogReader:
         else:
             surplus = self._seek_tail(selection.tail)
         for lines in self._demultiplexed(unfinished=unfinished and selection.tail != 0, waits=True):
-            if surplus >= lines.amount:
-                surplus -= lines.amount
-            else:
-                if selection.covers(lines.time_ns):
-                    yield lines.last(lines.amount - surplus)
-                surplus = 0
+            if surplus:  # lines are counted for this alone: it takes longer than all the rest
+                amount = lines.amount
+                surplus, left = max(0, surplus - amount), max(0, amount - surplus)
+                if not left:
+                    continue
+                lines = lines.last(left)
+            if selection.covers(lines.time_ns):
+                yield lines
 
     def more(self) -> Iterator[Lines]:
         """The lines that have come since the last call of this or `lines`, over any number of rotations."""
