@@ -113,7 +113,11 @@ class Docker:
         return run("/usr/bin/docker", *words, DOCKER_HOST=self.host)
 
     def compose(self, *words: str) -> str:
-        return run(str(SCRIPTS / "docker-compose"), *words, DOCKER_HOST=self.host)
+        """Once more where it fails: Docker 20.10 now and then cannot remove a network that it has just emptied."""
+        try:
+            return run(str(SCRIPTS / "docker-compose"), *words, DOCKER_HOST=self.host)
+        except RuntimeError:
+            return run(str(SCRIPTS / "docker-compose"), *words, DOCKER_HOST=self.host)
 
     def write(self, services: int, *, extra: str = "", network: bool = True) -> str:
         path = self.place / f"docker-{services}.yaml"

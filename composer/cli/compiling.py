@@ -17,7 +17,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 import composer
@@ -32,6 +31,7 @@ from composer.spec import codec
 from composer.spec.desired import Desired
 from composer.store import atomic
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from composer.loader.request import Loaded
 

@@ -11,12 +11,15 @@ from composer.cli.invocation import Invocation
 from composer.cli.oneoff import Needs, new
 from composer.control.volumes import PROJECT
 from composer.errors import FileNotFound, InvalidFile, UsageError
-from composer.loader.problems import Problem
 from composer.spec.container import ContainerSpec
 from composer.spec.mounts import Bind, Mount, VolumeMount
 from composer.spec.policy import Policy
 from composer.spec.volume import Volume
 from composer.store.volumes import refuse_unfit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from composer.loader.problems import Problem
 
 _ATTRIBUTES = {"ro": True, "rw": False}
 

@@ -12,10 +12,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import assert_never
 
 from composer.errors import FileNotFound, HostError
 from composer.frozen import frozen
+from composer.hints import assert_never
 from composer.images.layers import LayerStore, identity
 from composer.images.stream import ArchiveFile, BadArchive, Limits, Progress, opened
 from composer.spec.rootfs import Archive, Directory, HostRoot, RootfsSource

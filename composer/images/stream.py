@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from composer.frozen import frozen
+from composer.hints import Protocol
 
 BLOCK = 256 << 10  # fits the second-level cache: a block is hashed and written while it is still there
 

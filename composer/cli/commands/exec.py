@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from composer.cli import joining
 from composer.cli.containers import running_one
 from composer.cli.foreground import Foreground, exit_code
 from composer.cli.invocation import Invocation
@@ -113,6 +112,8 @@ def _have_adopted(call: Invocation, project: str) -> None:
 
 def _execute(call: Invocation, socket_path: str, container: str, process: Process) -> int | None:
     """None where no launcher looks after the container."""
+    from composer.cli import joining  # the launcher's language: not for `run`, which shares words with us
+
     detached = call.arguments.switch("detach")
     privileged = call.arguments.switch("privileged")
     with joining.connected(socket_path, container) as link:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from composer.cli.changing import PLAN_FORMAT, TIMEOUT, WAIT_TIMEOUT, scales, timeout_ns
 from composer.cli.compiling import compiled
@@ -17,6 +16,7 @@ from composer.errors import UsageError
 from composer.planner.options import UpOptions
 from composer.spec.desired import Desired
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from composer.cli.attached import Attachment
 
