@@ -298,11 +298,13 @@ def main() -> None:
         for it in rows(bench):
             print(it, flush=True)
             found.append(it)
-    for worse in _worse([str(it) for it in found if isinstance(it, Row)]):
-        print(worse)
+    compared = [it for it in found if isinstance(it, Row)]
+    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     if not quick:
         RESULTS.write_text(_page(found), encoding="utf-8")
-        PLOT.write_text(plot.drawn([it for it in found if isinstance(it, Row)]), encoding="utf-8")
+        PLOT.write_text(plot.drawn(compared), encoding="utf-8")
+    for worse in _worse(list(map(str, compared)), before.splitlines()):
+        print(worse)
 
 
 def _page(found: list[Row | Figure | str]) -> str:
@@ -317,9 +319,9 @@ def _page(found: list[Row | Figure | str]) -> str:
     return "\n".join((about, f"{machine()}\n", HEAD, *rows, "", FIGURES_HEAD, *figures, "", *notes))
 
 
-def _worse(lines: list[str]) -> Iterator[str]:
+def _worse(lines: list[str], earlier: list[str]) -> Iterator[str]:
     """What the committed table has better by more than a quarter: by ratio, as machines differ."""
-    before = _ratios(RESULTS.read_text(encoding="utf-8").splitlines()) if RESULTS.exists() else {}
+    before = _ratios(earlier)
     for name, now in _ratios(lines).items():
         if name in before and now > 1.25 * before[name]:
             yield f"worse: {' beside '.join(name)}: {now:.2f}, and was {before[name]:.2f}"
@@ -327,8 +329,13 @@ def _worse(lines: list[str]) -> Iterator[str]:
 
 def _ratios(lines: list[str]) -> dict[tuple[str, str], float]:
     """By the clock, of each row."""
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
-    return {(row[0], row[2]): float(row[4].partition(" / ")[0]) for row in cells}
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    width = HEAD.splitlines()[0].count("|") - 1  # of rows: figures have no ratio
+    return {
+        (row[0], row[2]): float(row[4].partition(" / ")[0])
+        for row in cells
+        if len(row) == width and row[0].startswith("`")
+    }
 
 
 if __name__ == "__main__":
