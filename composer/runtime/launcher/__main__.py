@@ -14,3 +14,4 @@ if __name__ == "__main__":
     from composer.spec import codec
 
     main(codec.loads(Config, sys.argv[1]))
+    os._exit(0)  # whoever waits for us waits for the kernel alone, and not for Python to take everything down
