@@ -138,7 +138,17 @@ def paths() -> Iterator[Paths]:
     """A run and a root directory of the test's own; short, for socket addresses end at 107 bytes."""
     base = tempfile.mkdtemp(prefix="pc-", dir="/tmp")
     yield Paths(run=f"{base}/run", root=f"{base}/root")
-    shutil.rmtree(base)
+    _remove(base)
+
+
+def _remove(directory: str) -> None:
+    """A launcher that is leaving may take its socket away between the look and the removal: look again."""
+    for _ in range(10):
+        try:
+            return shutil.rmtree(directory)
+        except FileNotFoundError:
+            continue
+    return shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
