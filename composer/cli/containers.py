@@ -28,9 +28,7 @@ def containers(paths: ProjectPaths, *, mentioning: tuple[str, ...] = ()) -> list
     `mentioning`: without those in whose records none of these names occurs, where there are names.
     """
     form.read(paths)
-    boot = observe.boot_id()
-    found = [believed(paths, record, boot=boot) for record in _readable(paths, mentioning)]
-    return sorted(found, key=lambda record: (record.spec.oneoff, record.spec.service, record.spec.number))
+    return sorted(_readable(paths, mentioning), key=_place)
 
 
 def believed(paths: ProjectPaths, record: ContainerRecord, *, boot: str) -> ContainerRecord:
@@ -101,7 +99,12 @@ def label(record: ContainerRecord) -> str:
     return record.spec.name.removeprefix(f"{record.spec.project}-")
 
 
+def _place(record: ContainerRecord) -> tuple[bool, str, int]:
+    return record.spec.oneoff, record.spec.service, record.spec.number
+
+
 def _readable(paths: ProjectPaths, mentioning: tuple[str, ...]) -> Iterator[ContainerRecord]:
+    boot = observe.boot_id()
     try:
         names = sorted(os.listdir(paths.containers))
     except FileNotFoundError:
@@ -109,6 +112,9 @@ def _readable(paths: ProjectPaths, mentioning: tuple[str, ...]) -> Iterator[Cont
     for name in names:
         try:
             record = records.load(paths, name, late=True, mentioning=mentioning)
+            if record is not None:
+                record = believed(paths, record, boot=boot)
+                _place(record)  # decoded here, as whatever everybody looks at: one that is damaged costs a word
         except PermissionError:
             raise  # an empty list would be a lie
         except (DecodeError, OSError) as error:

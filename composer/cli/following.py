@@ -25,7 +25,6 @@ from composer.store.logs.demux import Lines
 from composer.store.logs.follow import LogFollower
 from composer.store.logs.reader import Selection
 from composer.store.paths import ProjectPaths
-from composer.store.records import ContainerRecord
 
 _BETWEEN = 0.2  # seconds: nothing tells of the end of an operation that leaves things as they are
 
@@ -114,19 +113,15 @@ class Following:
             return False
         if holder is None:
             return False
-        return bool(holder) or any(
-            record.state in RUNNING and self._selects.shows(record) for record in self._records()
-        )
+        return bool(holder) or any(map(self._is_to_run, records.names(self._paths)))
 
-    def _records(self) -> Iterator[ContainerRecord]:
-        """What is written down, whatever the kernel says."""
-        for name in records.names(self._paths):
-            try:
-                record = records.load(self._paths, name, late=True)
-            except (DecodeError, OSError):
-                continue
-            if record is not None:
-                yield record
+    def _is_to_run(self, name: str) -> bool:
+        """By what is written down, whatever the kernel says."""
+        try:
+            record = records.load(self._paths, name, late=True)
+            return record is not None and record.state in RUNNING and self._selects.shows(record)
+        except (DecodeError, OSError):
+            return False
 
     def _print(self, named_lines: Iterator[tuple[str, Lines]], *, is_sifted: bool = False) -> None:
         for name, arrived in named_lines:

@@ -86,8 +86,6 @@ def start(
                 return None
             case Failed() as failed:
                 raise launcher.error_of(failed)
-            case _:
-                pass
     raise HostError(f"cannot run a command in container {container}: the launcher of its project has just died")
 
 
@@ -104,7 +102,7 @@ def connected(socket_path: str, container: str) -> Iterator[socket.socket | None
 
 
 def _is_answered(link: socket.socket, container: str) -> bool:
-    """Raises HostError: it is a launcher of another version of pycompose."""
+    """Whether a launcher says Hello. Raises HostError: one of another version of pycompose."""
     received = _receive(link)
     if received is None or not isinstance(received.message, Hello):
         return False

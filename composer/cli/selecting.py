@@ -27,10 +27,10 @@ class Selector:
         """Whether this container's log is wanted; without a record its name must tell."""
         try:
             record = records.load(self._paths, name, late=True)
+            if record is not None:
+                return self.shows(record)
         except (DecodeError, OSError):
-            record = None
-        if record is not None:
-            return self.shows(record)
+            pass
         usual = self._usual_name.fullmatch(name)
         return usual is not None and self._wants(usual[1], int(usual[2]))
 

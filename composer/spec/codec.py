@@ -148,7 +148,8 @@ def _dataclass_decoder(cls: type, late: bool) -> Callable[[Any], Any]:
         try:
             return decoder(name)(item)
         except (TypeError, KeyError, AttributeError) as error:
-            raise DecodeError(f"cannot read {cls.__name__}: {error}") from error
+            hint = "what is kept of it on disk is damaged, or another version of pycompose has written it"
+            raise DecodeError(f"cannot read {name} of a {cls.__name__}: {error}", hint=hint) from error
 
     return decode_dataclass
 

@@ -173,15 +173,39 @@ def test_a_damaged_record_costs_a_word_and_no_traceback(command: Pycompose, shop
     assert "shop-web-1" in done.stdout
 
 
-def test_damage_within_a_record_is_told_by_who_looks_there(command: Pycompose, shop: Shop) -> None:
+@pytest.mark.parametrize(
+    ("place", "value"), [(("state",), "asleep"), (("spec",), 7), (("spec", "shape"), 1), (("spec", "number"), "one")]
+)
+@pytest.mark.parametrize("words", [("ps", "-a"), ("logs",), ("logs", "-f", "--until", "0s"), ("inspect",)])
+def test_damage_where_everybody_looks_costs_a_word(
+    command: Pycompose, shop: Shop, place: tuple[str, ...], value: object, words: tuple[str, ...]
+) -> None:
+    damage(shop, *place, value=value)
+    shop.log("shop-web-1", (1, STDOUT, b"of shop-web-1\n"))
+    done = command(*words)
+    assert "cannot read the record of shop-db-1: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "shop-web-1" in done.stdout
+
+
+def damage(shop: Shop, *place: str, value: object) -> None:
     file = Path(shop.paths.state("shop-db-1"), "record.json")
-    tree = json.loads(file.read_text())
-    tree["spec"]["process"]["argv"] = 7
+    tree = part = json.loads(file.read_text())
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
     file.write_text(json.dumps(tree))
+
+
+def test_damage_elsewhere_in_a_record_is_told_by_who_looks_there(command: Pycompose, shop: Shop) -> None:
+    damage(shop, "spec", "process", "argv", value=7)
     assert command("ps", "-aq").returncode == 0
     done = command("ps", "-a", check=False)
     assert done.returncode == 1
-    assert done.stderr == "pycompose: cannot read Process: 'int' object is not iterable\n"
+    assert done.stderr == (
+        "pycompose: cannot read argv of a Process: 'int' object is not iterable\n"
+        "hint: what is kept of it on disk is damaged, or another version of pycompose has written it\n"
+    )
 
 
 @pytest.mark.parametrize(

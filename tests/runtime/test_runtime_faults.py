@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -28,7 +27,7 @@ from composer.runtime.launcher.protocol import Exited, Failed, Forget, StartCont
 from tests.runtime.containers import Machine
 from tests.runtime.test_runtime_launcher import Desk
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="strace is missing")]
+pytestmark = pytest.mark.root
 
 # Calls that do not fail for want of anything, or whose failing leaves nobody to tell: waiting, ending, telling.
 NOT_INJECTED = frozenset(

@@ -81,11 +81,11 @@ def test_what_is_decoded_late_is_refused_late() -> None:
     late = codec.decode(ContainerSpec, tree, late=True)
     assert late.hostname == RICH.hostname
     assert late.process.user == RICH.process.user
-    with pytest.raises(codec.DecodeError, match="cannot read Process: 'int' object is not iterable"):
+    with pytest.raises(codec.DecodeError, match="cannot read argv of a Process: 'int' object is not iterable"):
         _ = late.process.argv
     with pytest.raises(codec.DecodeError, match="cannot read Bind: unknown shape"):
         _ = late.mounts
-    with pytest.raises(codec.DecodeError, match="cannot read ContainerSpec: 'int' object is not iterable"):
+    with pytest.raises(codec.DecodeError, match="cannot read labels of a ContainerSpec: 'int' object is not iterable"):
         _ = late.labels
     with pytest.raises(codec.DecodeError, match="it lacks argv"):
         _ = codec.loads(Process, "{}", late=True)
