@@ -55,7 +55,7 @@ def client(call: Invocation, project: str, *, deposits: Deposits = NO_DEPOSITS) 
 def start_ahead(call: Invocation) -> None:
     """Have the project's processes import what they need while its files are read, where none of it runs.
 
-    They touch nothing before `client` asks for them, and leave with us where it never does.
+    They touch nothing before `client` asks for them, and leave with us where it never does, or by `dismiss_ahead`.
     """
     try:
         call.require_root()
@@ -66,6 +66,13 @@ def start_ahead(call: Invocation) -> None:
             starting.start_ahead(call.paths, project)
     except (PycomposeError, OSError):
         pass  # it is told by who needs it: the files may have mistakes as well
+
+
+def dismiss_ahead() -> None:
+    """For a command that stays: there is a supervisor now, of another command perhaps that was faster."""
+    from composer.runtime.launcher import spawn
+
+    spawn.dismiss_ahead()
 
 
 def perform(call: Invocation, project: str, operation: Operation, *, deposits: Deposits = NO_DEPOSITS) -> Done:

@@ -225,6 +225,14 @@ def test_a_launcher_started_ahead_is_not_needed_where_there_is_one(desk: Desk) -
     assert desk.hello.pid == there
 
 
+def test_a_launcher_started_ahead_that_nobody_asks_for_leaves(machine: Machine) -> None:
+    project = machine.paths.project(machine.where.project)
+    pidfd = pidfd_open(started_ahead(machine.where.project, project.launcher_socket))
+    spawn.dismiss_ahead()
+    wait_for_end(pidfd)
+    assert not os.path.exists(project.run)
+
+
 def test_a_launcher_started_ahead_that_has_died_is_replaced(machine: Machine) -> None:
     project = machine.paths.project(machine.where.project)
     pid = started_ahead(machine.where.project, project.launcher_socket)

@@ -78,7 +78,7 @@ def ensure(project: str, *, socket_path: str, log_path: str, supervisor: tuple[s
 def start_ahead(project: str, *, socket_path: str, supervisor: tuple[str, ...]) -> None:
     """Have a launcher made ready for an `ensure` of this process with the same arguments. Raises OSError.
 
-    It leaves when this process ends.
+    It leaves when it is dismissed, or this process ends.
     """
     ready, writer = os.pipe2(os.O_CLOEXEC)
     reader, gate = os.pipe2(os.O_CLOEXEC)
@@ -89,6 +89,12 @@ def start_ahead(project: str, *, socket_path: str, supervisor: tuple[str, ...]) 
         for fd in (writer, reader, null):
             os.close(fd)
     _AHEAD[socket_path] = _Ahead(supervisor, gate, ready)
+
+
+def dismiss_ahead() -> None:
+    """Let those go that nobody has asked for."""
+    while _AHEAD:
+        _AHEAD.popitem()[1].dismiss()
 
 
 @frozen
