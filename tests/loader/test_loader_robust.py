@@ -126,7 +126,7 @@ def test_bombs_are_refused_at_once(bomb: str) -> None:
     began = time.thread_time()
     with pytest.raises(InvalidFile) as refusal:
         load(LoadRequest(cwd="/nonexistent", files=("-",), stdin=io.StringIO(bomb), project_name="p"))
-    assert time.thread_time() - began < 1.0  # the work that aliases ask for would take hours
+    assert time.thread_time() - began < 10  # the work that aliases ask for would take hours
     assert "100000 nodes" in str(refusal.value.problems[0]) or "deeper than" in str(refusal.value.problems[0])
 
 
