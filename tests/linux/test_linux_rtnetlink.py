@@ -113,12 +113,17 @@ def test_more_failures_than_a_socket_holds_are_no_matter() -> None:
 
 
 def test_a_kind_is_asked_for_without_making_anything() -> None:
+    """Not even for a moment: indices of interfaces are given out in turn."""
+
     def work(route: rtnetlink.RouteSocket) -> object:
+        route.perform([rtnetlink.new_link("one", "bridge")])
         route.perform([rtnetlink.probe_kind("bridge"), rtnetlink.probe_kind("veth")])
         unknown = errno_of(lambda: route.perform([rtnetlink.probe_kind("nosuchkind")]))
-        return unknown, [link.name for link in route.links()]
+        route.perform([rtnetlink.new_link("two", "bridge")])
+        links = names(route.links())
+        return unknown, sorted(links), links["two"].index - links["one"].index
 
-    assert in_a_namespace(work) == [errno.EOPNOTSUPP, ["lo"]]
+    assert in_a_namespace(work) == [errno.EOPNOTSUPP, ["lo", "one", "two"], 1]
 
 
 def test_a_ruleset_is_all_or_nothing() -> None:
