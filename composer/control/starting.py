@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from composer.errors import HostError
 from composer.frozen import frozen
@@ -119,12 +120,19 @@ def package_path() -> tuple[str, ...]:
 
 @contextmanager
 def _watch(directory: str) -> Iterator[int]:
-    watch = inotify.inotify_init1()
+    watch = _inotify()
+    number = inotify.inotify_add_watch(watch, directory, mask=inotify.IN_MOVED_TO)
     try:
-        inotify.inotify_add_watch(watch, directory, mask=inotify.IN_MOVED_TO)
         yield watch
     finally:
-        os.close(watch)
+        inotify.inotify_rm_watch(watch, number)
+
+
+@cache
+def _inotify() -> int:
+    """One that this process has until its end: whoever closes it waits for the kernel, a grace period of SRCU, 10 to
+    20 ms, unless it has watched nothing for as long."""
+    return inotify.inotify_init1()
 
 
 def _wait_listening(places: ProjectPaths, watch: int, connect: Callable[[], T | None]) -> T | None:
