@@ -172,16 +172,17 @@ class Oneoff:
         from composer.runtime.attendant import front
 
         resident = front.resident_of(launch, started.attachments, pid=started.pid, start_time=started.start_time)
+        sockets = started.names.descriptors if started.names else ()
         try:
             front.introduce(
-                resident, started.pidfd, sockets=started.names, project=launch.spec.project, directory=self.paths.run
+                resident, started.pidfd, sockets=sockets, project=launch.spec.project, directory=self.paths.run
             )
         except HostError as error:  # it runs on without
             print(
                 f"pycompose: names are not answered in container {launch.spec.name}: {error.message}", file=sys.stderr
             )
-        for fd in started.names:
-            os.close(fd)
+        if started.names is not None:
+            started.names.close()
 
     def _wait(self, started: Started) -> int:
         for warning in started.warnings:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 from composer.errors import MissingFeature
@@ -24,15 +22,45 @@ NETLINK_NETFILTER = 12
 
 def run(commands: str) -> str:
     """Do what `nft -f` would do with these commands; what it would print. Raises OSError, MissingFeature."""
-    library = _library()
-    _require_netfilter()
-    with _context(library) as context:
-        if library.nft_run_cmd_from_buffer(context, commands.encode()) != 0:
-            said = library.nft_ctx_get_error_buffer(context) or b""
+    with Conversation() as conversation:
+        return conversation.run(commands)
+
+
+class Conversation:
+    """With the nf_tables of the network namespace that it is begun in, wherever the caller goes afterwards.
+
+    Its end waits until the kernel has cleaned up after what was changed: a grace period of RCU, 5 to 20 ms. Who has no
+    time for that lets it end later, when there is nothing left to wait for. Until then the namespace is there.
+    """
+
+    def __init__(self) -> None:
+        """Raises OSError, MissingFeature."""
+        self._library = _library()
+        _require_netfilter()
+        self._context = self._library.nft_ctx_new(NFT_CTX_DEFAULT)
+        if not self._context:
+            raise MemoryError("nft_ctx_new")
+        self._library.nft_ctx_buffer_error(self._context)
+        self._library.nft_ctx_buffer_output(self._context)
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def run(self, commands: str) -> str:
+        """As the function `run`. Raises OSError."""
+        if self._library.nft_run_cmd_from_buffer(self._context, commands.encode()) != 0:
+            said = self._library.nft_ctx_get_error_buffer(self._context) or b""
             error = OSError(0, said.decode(errors="replace").strip() or "nftables does not say why")
             error.add_note("nft -f")
             raise error
-        return (library.nft_ctx_get_output_buffer(context) or b"").decode(errors="replace")
+        return (self._library.nft_ctx_get_output_buffer(self._context) or b"").decode(errors="replace")
+
+    def close(self) -> None:
+        """Once."""
+        self._library.nft_ctx_free(self._context)
 
 
 def _require_netfilter() -> None:
@@ -45,19 +73,6 @@ def _require_netfilter() -> None:
         raise MissingFeature(
             "this kernel has no nf_tables", hint="modprobe nf_tables; it is CONFIG_NF_TABLES of the kernel"
         ) from error
-
-
-@contextmanager
-def _context(library: ctypes.CDLL) -> Iterator[int]:
-    context = library.nft_ctx_new(NFT_CTX_DEFAULT)
-    if not context:
-        raise MemoryError("nft_ctx_new")
-    try:
-        library.nft_ctx_buffer_error(context)
-        library.nft_ctx_buffer_output(context)
-        yield context
-    finally:
-        library.nft_ctx_free(context)
 
 
 @cache

@@ -34,7 +34,7 @@ from composer.runtime import (
     stdio,
     sysctl,
 )
-from composer.runtime.attendant.sockets import open_sockets
+from composer.runtime.attendant.sockets import Opened, open_sockets
 from composer.runtime.births import Birth
 from composer.runtime.cgroup import control
 from composer.runtime.cgroup.container import Cgroup
@@ -72,7 +72,7 @@ class Started:
     kept: tuple[int, ...]  # ends of the FIFOs of Stdio.FIFO, to be held until the container is forgotten (see stdio)
     warnings: tuple[str, ...]  # what was asked for and this host cannot do
     attachments: tuple[Attachment, ...] = ()  # its places in networks
-    names: tuple[int, ...] = ()  # sockets that names are asked at, open in its network namespace
+    names: Opened | None = None  # where names are asked, in its network namespace
     porter: Porter | None = None  # a child that looks after its published ports until it ends
 
 
@@ -194,17 +194,16 @@ def _prepared_birth(launch: Launch, undo: ExitStack) -> Iterator[int]:
 
 def _open_names(
     attachments: tuple[Attachment, ...], pidfd: int, undo: ExitStack
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
+) -> tuple[Opened | None, tuple[str, ...]]:
     """The sockets, opened while the child waits at the gate, so that its program finds them from the first moment on;
     and why there are none, where there cannot be: the container does without."""
     if not attachments:
-        return (), ()
+        return None, ()
     try:
         opened = open_sockets(pidfd)
     except (OSError, MissingFeature) as error:
-        return (), (f"names of other containers cannot be asked for: {error}",)
-    for fd in opened:
-        undo.callback(os.close, fd)
+        return None, (f"names of other containers cannot be asked for: {error}",)
+    undo.callback(opened.close)
     return opened, ()
 
 

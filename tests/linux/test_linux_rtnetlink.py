@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from composer.linux import nftables, rtnetlink
+from composer.linux.namespaces import CLONE_NEWNET, unshare
 from composer.linux.netlink import attribute
 from composer.linux.rtnetlink import names, open_route
 from tests.linux.forked import errno_of, run_in_own_network
@@ -138,6 +139,16 @@ def test_a_ruleset_is_all_or_nothing() -> None:
     tables, said = in_a_namespace(work)
     assert tables == ["table inet shop", ""]
     assert "No such file or directory" in said
+
+
+def test_a_conversation_is_with_the_namespace_it_was_begun_in() -> None:
+    def work(route: rtnetlink.RouteSocket) -> object:
+        with nftables.Conversation() as conversation:
+            conversation.run("add table inet shop")
+            unshare(CLONE_NEWNET)
+            return conversation.run("list tables").split("\n"), nftables.run("list tables")
+
+    assert in_a_namespace(work) == [["table inet shop", ""], ""]
 
 
 def test_nothing_is_changed_without_the_privilege() -> None:

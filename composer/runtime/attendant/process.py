@@ -211,13 +211,16 @@ class Attendant:
 
     def _desk(self, resident: Resident, pidfd: int, sockets: tuple[int, ...]) -> Desk | None:
         try:
-            opened = sockets or open_sockets(pidfd)
+            if not sockets:
+                opened = open_sockets(pidfd)
+                opened.rules.close()
+                sockets = opened.descriptors
         except ProcessLookupError:
             return None  # it has ended, and is seen off in a moment
         except (OSError, MissingFeature) as error:
             self._log(f"names cannot be asked in container {resident.container}: {error}")
             return None
-        datagrams, listener = (socket.socket(fileno=fd) for fd in opened)
+        datagrams, listener = (socket.socket(fileno=fd) for fd in sockets)
         desk = Desk(resident, pidfd, datagrams, listener)
         self._answering.open(desk)
         return desk

@@ -17,11 +17,12 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from composer.linux import nftables
+from composer.frozen import frozen
 from composer.linux.namespaces import CLONE_NEWNET, setns
 from composer.linux.netdevice import set_interface_up
+from composer.linux.nftables import Conversation
 
 ADDRESS = "127.0.0.11"  # on every loopback interface, which has all of 127.0.0.0/8
 PORT = 53
@@ -47,28 +48,35 @@ def network_of(pidfd: int) -> Iterator[None]:
         os.close(own)
 
 
-def open_sockets(pidfd: int) -> tuple[int, int]:
-    """Descriptors of (UDP, TCP) sockets that are asked at 127.0.0.11, port 53, in the network of a process.
+@frozen
+class Opened:
+    """What is open in a container's network. Whoever closes it while its rules are new waits: see Conversation."""
+
+    descriptors: tuple[int, int]  # of the sockets, UDP and TCP
+    rules: Conversation
+
+    def close(self) -> None:
+        """The namespace is there as long as anything of this."""
+        for fd in self.descriptors:
+            os.close(fd)
+        self.rules.close()
+
+
+def open_sockets(pidfd: int) -> Opened:
+    """Sockets that are asked at 127.0.0.11, port 53, in the network of a process.
 
     Its loopback interface is brought up: before, that has no addresses. Raises OSError: ESRCH when the process is gone;
     MissingFeature: no nftables.
     """
-    with network_of(pidfd):
+    with network_of(pidfd), ExitStack() as undo:
         set_interface_up("lo")
-        datagrams = _bound(socket.SOCK_DGRAM)
-        try:
-            listener = _bound(socket.SOCK_STREAM)
-        except OSError:
-            datagrams.close()
-            raise
-        try:
-            listener.listen(BACKLOG)
-            nftables.run(_rules(udp=datagrams.getsockname()[1], tcp=listener.getsockname()[1]))
-        except BaseException:
-            datagrams.close()
-            listener.close()
-            raise
-    return datagrams.detach(), listener.detach()
+        datagrams = undo.enter_context(_bound(socket.SOCK_DGRAM))
+        listener = undo.enter_context(_bound(socket.SOCK_STREAM))
+        listener.listen(BACKLOG)
+        rules = undo.enter_context(Conversation())
+        rules.run(_rules(udp=datagrams.getsockname()[1], tcp=listener.getsockname()[1]))
+        undo.pop_all()
+    return Opened((datagrams.detach(), listener.detach()), rules)
 
 
 def _bound(kind: int) -> socket.socket:

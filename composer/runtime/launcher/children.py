@@ -178,8 +178,8 @@ class Children:
         self._forget_exit(launch.state)
         self._watch(launch, started, ours=True)
         self._introduce(launch, started)
-        for fd in started.names:  # the attendant has them now
-            os.close(fd)
+        if started.names is not None:  # the attendant has them now
+            started.names.close()
         answer = protocol.Started(
             request,
             name,
@@ -220,7 +220,8 @@ class Children:
     def _introduce(self, launch: Launch, started: Started) -> None:
         """Have its names answered, and those that it asks for."""
         resident = resident_of(launch, started.attachments, pid=started.pid, start_time=started.start_time)
-        self.front.serve(resident, started.pidfd, sockets=started.names)
+        sockets = started.names.descriptors if started.names else ()
+        self.front.serve(resident, started.pidfd, sockets=sockets)
 
     def _watch(self, launch: Launch, started: Started, *, ours: bool) -> None:
         ports = Ports(launch, started.pidfd, self.loop, self.everybody.log, started.porter)
