@@ -14,10 +14,11 @@ import sys
 from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
+from composer.cli import ahead
 from composer.cli.containers import containers, label
 from composer.cli.following import Following
 from composer.cli.invocation import Invocation
-from composer.cli.operation import asked, client, dismiss_ahead, display
+from composer.cli.operation import asked, client, display
 from composer.cli.render.logs import LogLines, Origin
 from composer.cli.render.progress import INTERVAL, Display
 from composer.cli.selecting import Selector, origins
@@ -73,7 +74,7 @@ def attach(call: Invocation, attachment: Attachment) -> int:
     peer = client(call, attachment.operation.desired.project, deposits=attachment.deposits)
     for _ in peer.request(Ping()):  # from here on the project's directory is there to be watched
         pass
-    dismiss_ahead()
+    ahead.dismiss()  # there is a supervisor now, of another command perhaps that was faster
     with (
         Signals((SIGINT, SIGTERM)) as signals,
         Following(paths, selects=_Shown(paths, attachment), lines=lines, split_streams=True) as following,

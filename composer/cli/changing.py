@@ -7,7 +7,7 @@ from collections.abc import Callable
 from composer.cli.containers import containers, of_services
 from composer.cli.invocation import Invocation
 from composer.cli.operation import perform
-from composer.cli.options import Option, number, text
+from composer.cli.options import TIMEOUT, Option
 from composer.cli.project import existing_project
 from composer.control.messages import Operation
 from composer.errors import HostError, UsageError
@@ -19,10 +19,6 @@ from composer.store import volumes, wanted
 from composer.store.missing import missing
 from composer.store.observe import observed_container
 from composer.store.paths import ProjectPaths
-
-TIMEOUT = number("--timeout", "-t", metavar="SECONDS", help="How long a container may take to stop; -1: any time")
-PLAN_FORMAT = text("--format", metavar="FORMAT", choices=("text", "json"), help="How --dry-run prints the plan")
-WAIT_TIMEOUT = number("--wait-timeout", metavar="SECONDS", help="How long --wait waits at most")
 
 _NS = 1_000_000_000
 

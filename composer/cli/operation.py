@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from composer.cli.invocation import Console, Invocation
-from composer.cli.project import name_of_project
 from composer.cli.render.progress import (
     INTERVAL,
     Display,
@@ -39,7 +38,6 @@ from composer.control.messages import (
     StepStarted,
     Stopped,
 )
-from composer.errors import PycomposeError
 from composer.linux.identity import monotonic_start_ns
 from composer.planner.plan import Plan, Step
 
@@ -50,29 +48,6 @@ def client(call: Invocation, project: str, *, deposits: Deposits = NO_DEPOSITS) 
     """How this command talks to the project's supervisor. `deposits` go to its launcher first."""
     name, asked_ns = f"pycompose {call.command}", monotonic_start_ns(os.getpid())
     return Client(call.paths, project=project, name=name, deposits=deposits, asked_ns=asked_ns)
-
-
-def start_ahead(call: Invocation) -> None:
-    """Have the project's processes import what they need while its files are read, where none of it runs.
-
-    They touch nothing before `client` asks for them, and leave with us where it never does, or by `dismiss_ahead`.
-    """
-    try:
-        call.require_root()
-        project = name_of_project(call, cheaply=True)
-        if not os.path.exists(call.paths.project(project).supervisor_socket):
-            from composer.control import starting  # what a running project's clients do without
-
-            starting.start_ahead(call.paths, project)
-    except (PycomposeError, OSError):
-        pass  # it is told by who needs it: the files may have mistakes as well
-
-
-def dismiss_ahead() -> None:
-    """For a command that stays: there is a supervisor now, of another command perhaps that was faster."""
-    from composer.runtime.launcher import spawn
-
-    spawn.dismiss_ahead()
 
 
 def perform(call: Invocation, project: str, operation: Operation, *, deposits: Deposits = NO_DEPOSITS) -> Done:

@@ -88,3 +88,27 @@ GLOBAL = (
     Option("--compatibility", hidden=True),
     Option("--parallel", metavar="N", number=True, hidden=True),
 )
+
+# Of several commands
+
+TIMEOUT = number("--timeout", "-t", metavar="SECONDS", help="How long a container may take to stop; -1: any time")
+PLAN_FORMAT = text("--format", metavar="FORMAT", choices=("text", "json"), help="How --dry-run prints the plan")
+WAIT_TIMEOUT = number("--wait-timeout", metavar="SECONDS", help="How long --wait waits at most")
+CREATION = (
+    switch("--force-recreate", help="Make containers anew though nothing about them has changed"),
+    switch("--no-recreate", help="Leave containers that exist as they are"),
+    switch("--remove-orphans", help="Remove containers of services that the files no longer have"),
+    switch("--renew-anon-volumes", "-V", help="Containers made anew get new anonymous volumes, not the old ones"),
+    texts("--scale", metavar="SERVICE=NUM", help="How many containers of a service, whatever the files say"),
+)
+
+# Options of docker compose about images, which are not here yet: scripts that give them go on working
+WITHOUT_EFFECT = (
+    switch("--build", help="No effect", hidden=True),
+    switch("--no-build", help="No effect", hidden=True),
+    text("--pull", metavar="WHEN", help="No effect", hidden=True),
+    switch("--quiet-pull", help="No effect", hidden=True),
+    switch("--quiet-build", help="No effect", hidden=True),
+    switch("--yes", "-y", help="No effect", hidden=True),
+    switch("--menu", help="No effect", hidden=True),
+)

@@ -8,31 +8,12 @@ from composer.cli.changing import observed, print_plan, timeout_ns
 from composer.cli.compiling import Compiled
 from composer.cli.invocation import Invocation
 from composer.cli.operation import perform
-from composer.cli.options import switch, text, texts
 from composer.control.messages import Up
 from composer.errors import UsageError
 from composer.planner.options import UpOptions
 from composer.spec.desired import Desired
 from composer.spec.rootfs import Archive
 
-CREATION = (
-    switch("--force-recreate", help="Make containers anew though nothing about them has changed"),
-    switch("--no-recreate", help="Leave containers that exist as they are"),
-    switch("--remove-orphans", help="Remove containers of services that the files no longer have"),
-    switch("--renew-anon-volumes", "-V", help="Containers made anew get new anonymous volumes, not the old ones"),
-    texts("--scale", metavar="SERVICE=NUM", help="How many containers of a service, whatever the files say"),
-)
-
-# Options of docker compose about images, which are not here yet: scripts that give them go on working
-WITHOUT_EFFECT = (
-    switch("--build", help="No effect", hidden=True),
-    switch("--no-build", help="No effect", hidden=True),
-    text("--pull", metavar="WHEN", help="No effect", hidden=True),
-    switch("--quiet-pull", help="No effect", hidden=True),
-    switch("--quiet-build", help="No effect", hidden=True),
-    switch("--yes", "-y", help="No effect", hidden=True),
-    switch("--menu", help="No effect", hidden=True),
-)
 _WORTH_A_WORD = ("build", "pull", "menu")
 
 

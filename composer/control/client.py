@@ -55,14 +55,21 @@ class Connection:
         self._socket = peer
         self._decoder = framing.Decoder()
         self._failure: Failed | None = None  # told once what came before it was told
+        self._kept: list[int] = []
 
     def fileno(self) -> int:
         """The socket's descriptor."""
         return self._socket.fileno()
 
+    def keep(self, descriptor: int) -> None:
+        """Close it when this is closed."""
+        self._kept.append(descriptor)
+
     def close(self) -> None:
         """Do not wait any more."""
         self._socket.close()
+        while self._kept:
+            os.close(self._kept.pop())
 
     def __enter__(self) -> Connection:
         return self

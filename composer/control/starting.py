@@ -14,40 +14,23 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 
+from composer.control.client import Connection
+from composer.control.config import config_of, supervisor_command
 from composer.errors import HostError
-from composer.frozen import frozen
-from composer.hints import TypeVar
 from composer.linux import inotify
 from composer.linux.pidfd import pidfd_open
 from composer.runtime.attendant import spawn as attendant
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher import protocol, spawn
-from composer.spec import codec
 from composer.store import form
 from composer.store.paths import Paths, ProjectPaths
 
-T = TypeVar("T")
-
 _PATIENCE = 20.0  # seconds for a supervisor to adopt everything and listen
 _ATTEMPTS = 3  # with launchers that are just leaving
-_PACKAGES = ("anyio", "structlog")  # what the supervisor needs beyond the standard library
-_MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "supervisor", "__main__.py")
-
-
-@frozen
-class SupervisorConfig:
-    """What a supervisor must know; `path` are the directories of its packages, as it runs without `site`."""
-
-    project: str
-    run: str
-    root: str
-    path: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -73,69 +56,49 @@ def _lock(places: ProjectPaths) -> int:
         os.close(descriptor)  # whoever held it has swept the project away: this is the lock of nothing
 
 
-def start(paths: Paths, project: str, *, connect: Callable[[], T | None]) -> T:
+def start(paths: Paths, project: str, *, connect: Callable[[], Connection | None]) -> Connection:
     """Have a launcher, and through it a supervisor, and the first connection that `connect` makes to it.
 
     That connection is the caller's: a supervisor with nothing to do leaves after its first client. The caller holds
     the lock. Raises HostError.
     """
     places = paths.project(project)
-    config = SupervisorConfig(project, run=paths.run, root=paths.root, path=package_path())
-    command = supervisor_command(config)
+    command = supervisor_command(config_of(paths, project))
     try:
         form.write(places)
     except OSError as error:
         raise HostError(f"cannot start project {project}: {places.form}: {error.strerror}") from error
+    connection = None
     with _watch(places.run) as watch:
         for _ in range(_ATTEMPTS):
             spawn.ensure(project, socket_path=places.launcher_socket, log_path=places.launcher_log, supervisor=command)
             connection = _wait_listening(places, watch, connect)
             if connection is not None:
-                return connection
+                break
+    if connection is not None:
+        connection.keep(watch)  # to close it now would be to wait for a grace period of SRCU, 10 to 20 ms
+        return connection
+    os.close(watch)
     raise HostError(
         f"cannot start the supervisor of project {project}: {_last_line(places.launcher_log)}",
         hint=f"more in {places.launcher_log} and {places.supervisor_log}",
     )
 
 
-def start_ahead(paths: Paths, project: str) -> None:
-    """Have the processes of a project made ready, for a `start` of this process that may come. Touches nothing.
-
-    Raises OSError.
-    """
-    config = SupervisorConfig(project, run=paths.run, root=paths.root, path=package_path())
-    socket_path = paths.project(project).launcher_socket
-    spawn.start_ahead(project, socket_path=socket_path, supervisor=supervisor_command(config))
-
-
-def supervisor_command(config: SupervisorConfig) -> tuple[str, ...]:
-    """What the launcher executes, a descriptor number added."""
-    return sys.executable, "-I", "-S", _MAIN, codec.dumps(config)
-
-
-def package_path() -> tuple[str, ...]:
-    """The directories that our own interpreter finds the supervisor's packages in."""
-    return tuple(directory for directory in sys.path if any(os.path.isdir(f"{directory}/{name}") for name in _PACKAGES))
-
-
 @contextmanager
 def _watch(directory: str) -> Iterator[int]:
-    watch = _inotify()
-    number = inotify.inotify_add_watch(watch, directory, mask=inotify.IN_MOVED_TO)
+    """The descriptor stays open after the block, and watches nothing any more."""
+    watch = inotify.inotify_init1()
     try:
+        number = inotify.inotify_add_watch(watch, directory, mask=inotify.IN_MOVED_TO)
         yield watch
-    finally:
         inotify.inotify_rm_watch(watch, number)
+    except BaseException:
+        os.close(watch)
+        raise
 
 
-@cache
-def _inotify() -> int:
-    """One that this process has until its end: whoever closes it waits for the kernel, a grace period of SRCU, 10 to
-    20 ms, unless it has watched nothing for as long."""
-    return inotify.inotify_init1()
-
-
-def _wait_listening(places: ProjectPaths, watch: int, connect: Callable[[], T | None]) -> T | None:
+def _wait_listening(places: ProjectPaths, watch: int, connect: Callable[[], Connection | None]) -> Connection | None:
     """Wait for a supervisor's socket to appear and connect; None if that will not be, or took too long.
 
     A socket that was there before belongs to a supervisor that has died.

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from composer.hints import NoReturn
-from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals
-from composer.runtime import forks
 
 NOT_EXECUTED = 127
 
@@ -19,12 +16,14 @@ def detach(become: Callable[[], NoReturn], *, log: int) -> None:
     Standard input is /dev/null, what it says goes to the descriptor `log`, and none but those that `become` makes
     inheritable come along.
     """
-    _fork_twice(partial(_execute, become), log)
+    _fork_twice(lambda: _execute(become), log)
 
 
 def fork(serve: Callable[[], object], *, log: int, keep: tuple[int, ...], argv: Sequence[str]) -> None:
     """Have `serve` called in such a process, without a program of its own: see `forks`. Raises OSError."""
-    _fork_twice(partial(forks.go_on, serve, keep=keep, argv=argv), log)
+    from composer.runtime import forks
+
+    _fork_twice(lambda: forks.go_on(serve, keep=keep, argv=argv), log)
 
 
 def _fork_twice(go_on: Callable[[], NoReturn], log: int) -> None:
@@ -51,6 +50,8 @@ def _settle(log: int) -> None:
 
 def _execute(become: Callable[[], NoReturn]) -> NoReturn:
     try:
+        from composer.linux.process import CLOSE_RANGE_CLOEXEC, close_range, reset_signals  # not in who is in a hurry
+
         reset_signals()
         close_range(3, flags=CLOSE_RANGE_CLOEXEC)
         become()

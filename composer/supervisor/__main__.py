@@ -9,7 +9,7 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../.."))
 
-    from composer.control.starting import SupervisorConfig
+    from composer.control.config import SupervisorConfig
     from composer.spec import codec
 
     config = codec.loads(SupervisorConfig, sys.argv[1])

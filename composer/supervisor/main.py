@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from composer.control import server
-from composer.control.starting import SupervisorConfig
+from composer.control.config import SupervisorConfig
 from composer.linux.prctl import set_name
 from composer.log import Log, open_log
 from composer.runtime.launcher.client import adopt_descriptor

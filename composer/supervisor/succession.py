@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from composer.control.starting import SupervisorConfig, supervisor_command
+from composer.control.config import SupervisorConfig, supervisor_command
 from composer.frozen import replace
-from composer.runtime.launcher import spawn
+from composer.runtime.launcher import execute, spawn
 from composer.runtime.launcher.config import Config
 from composer.store import form
 from composer.store.paths import Paths
@@ -36,4 +36,4 @@ def become_launcher(config: SupervisorConfig, *, dismissed: bool = False) -> Non
     launcher = Config(config.project, places.launcher_socket, supervisor_command(config))
     lock = spawn.claim(launcher)
     if lock is not None:
-        spawn.become(replace(launcher, ready_fd=lock))
+        execute.become(replace(launcher, ready_fd=lock))

@@ -23,7 +23,7 @@ from composer.runtime import exits
 from composer.runtime.cgroup import control, kill
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.launch import Launch, Stdio
-from composer.runtime.launcher import client, packets, protocol, spawn
+from composer.runtime.launcher import ahead, client, packets, protocol, spawn
 from composer.runtime.launcher.protocol import (
     Adopt,
     Adopted,
@@ -196,7 +196,7 @@ def test_an_end_is_told_again_until_it_is_forgotten(desk: Desk) -> None:
 
 def started_ahead(project: str, socket_path: str) -> int:
     before = set(host.find("launcher", os.path.dirname(socket_path)))
-    spawn.start_ahead(project, socket_path=socket_path, supervisor=())
+    ahead.start(project, socket_path=socket_path, supervisor=())
     deadline = time.monotonic() + 20
     while not (found := set(host.find("launcher", os.path.dirname(socket_path))) - before):
         assert time.monotonic() < deadline
@@ -228,7 +228,7 @@ def test_a_launcher_started_ahead_is_not_needed_where_there_is_one(desk: Desk) -
 def test_a_launcher_started_ahead_that_nobody_asks_for_leaves(machine: Machine) -> None:
     project = machine.paths.project(machine.where.project)
     pidfd = pidfd_open(started_ahead(machine.where.project, project.launcher_socket))
-    spawn.dismiss_ahead()
+    ahead.dismiss()
     wait_for_end(pidfd)
     assert not os.path.exists(project.run)
 

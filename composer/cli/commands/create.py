@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from composer.cli.changing import PLAN_FORMAT, TIMEOUT, scales
+from composer.cli.changing import scales
 from composer.cli.compiling import compiled
 from composer.cli.invocation import Invocation
-from composer.cli.options import Command
-from composer.cli.upping import CREATION, WITHOUT_EFFECT, converge, options_of
+from composer.cli.options import CREATION, PLAN_FORMAT, TIMEOUT, WITHOUT_EFFECT, Command
+from composer.cli.upping import converge, options_of
 
 COMMAND = Command(
     operands="[SERVICE...]",

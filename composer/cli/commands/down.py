@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 
-from composer.cli.changing import (
-    PLAN_FORMAT,
-    TIMEOUT,
-    observed,
-    print_plan,
-    project_of,
-    recorded_desired,
-    timeout_ns,
-)
+from composer.cli.changing import observed, print_plan, project_of, recorded_desired, timeout_ns
 from composer.cli.containers import of_services
 from composer.cli.invocation import Invocation
 from composer.cli.operation import client, perform
-from composer.cli.options import Command, switch, text
+from composer.cli.options import PLAN_FORMAT, TIMEOUT, Command, switch, text
 from composer.cli.project import existing_project, is_named, name_of_project, no_such_project, projects
 from composer.control.messages import Down
 from composer.planner.options import DownOptions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from composer.cli.changing import PLAN_FORMAT, change
+from composer.cli.changing import change
 from composer.cli.invocation import Invocation
-from composer.cli.options import Command, text
+from composer.cli.options import PLAN_FORMAT, Command, text
 from composer.control.messages import Kill
 from composer.errors import UsageError
 from composer.loader.nearest import did_you_mean

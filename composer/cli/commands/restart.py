@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from composer.cli.changing import PLAN_FORMAT, TIMEOUT, change, timeout_ns
+from composer.cli.changing import change, timeout_ns
 from composer.cli.invocation import Invocation
-from composer.cli.options import Command, switch
+from composer.cli.options import PLAN_FORMAT, TIMEOUT, Command, switch
 from composer.control.messages import Restart
 from composer.planner.operations import restart_plan
 from composer.planner.options import RestartOptions

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from composer.cli.changing import PLAN_FORMAT, change
+from composer.cli.changing import change
 from composer.cli.containers import ALIVE, of_services
 from composer.cli.invocation import Invocation
-from composer.cli.options import Command, switch
+from composer.cli.options import PLAN_FORMAT, Command, switch
 from composer.cli.project import existing_project
 from composer.cli.words import is_confirmed
 from composer.control.messages import Remove

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from composer.cli.changing import PLAN_FORMAT, TIMEOUT, scales
+from composer.cli.changing import scales
 from composer.cli.compiling import compiled
 from composer.cli.invocation import Invocation
-from composer.cli.options import Command, switch
+from composer.cli.options import PLAN_FORMAT, TIMEOUT, Command, switch
 from composer.cli.upping import converge, options_of
 
 COMMAND = Command(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from composer.cli.changing import PLAN_FORMAT, TIMEOUT, change, timeout_ns
+from composer.cli.changing import change, timeout_ns
 from composer.cli.invocation import Invocation
-from composer.cli.options import Command
+from composer.cli.options import PLAN_FORMAT, TIMEOUT, Command
 from composer.control.messages import Stop
 from composer.planner.operations import stop_plan
 

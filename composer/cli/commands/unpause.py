@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from composer.cli.changing import PLAN_FORMAT, change
+from composer.cli.changing import change
 from composer.cli.invocation import Invocation
-from composer.cli.options import Command
+from composer.cli.options import PLAN_FORMAT, Command
 from composer.control.messages import Unpause
 from composer.planner.operations import unpause_plan
 

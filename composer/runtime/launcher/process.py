@@ -44,8 +44,9 @@ def main(config: Config) -> None:
     gc.disable()  # a collection would write to every object, and so unshare every page with the children
     supervisor = None
     if config.gate_fd >= 0:
-        _settle()
+        gc.freeze()
         supervisor = warden.fork(config.supervisor, goes_on=True, held=True) if config.supervisor else None
+        _settle()  # while that imports what it needs, which takes longer
         if not os.read(config.gate_fd, 1):
             return
         os.close(config.gate_fd)
