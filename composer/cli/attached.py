@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import select
 import sys
-from enum import Enum
 from signal import SIGINT, SIGKILL, SIGTERM
 
 from composer.cli import ahead
@@ -25,6 +24,7 @@ from composer.cli.selecting import Selector, origins
 from composer.cli.signals import Signals
 from composer.control.client import Client, Connection, Deposits
 from composer.control.messages import Happened, Kill, Ping, Stop, Up, Wait, Watch
+from composer.enums import Enum
 from composer.frozen import field, frozen, mutable
 from composer.planner.observed import State
 from composer.store.logs.reader import Selection

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from composer.cli.containers import containers, of_services
 from composer.cli.invocation import Invocation
 from composer.cli.operation import perform
@@ -11,6 +9,7 @@ from composer.cli.options import TIMEOUT, Option
 from composer.cli.project import existing_project
 from composer.control.messages import Operation
 from composer.errors import HostError, UsageError
+from composer.hints import Callable
 from composer.planner.observed import Observed
 from composer.planner.plan import Plan
 from composer.spec import codec

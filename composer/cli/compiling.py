@@ -12,19 +12,18 @@ else's business.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from zlib import crc32
 
 import composer
+from composer import jsontext
 from composer.cli.facts import host_facts
 from composer.cli.invocation import Invocation
 from composer.cli.project import env_files, load_request, with_env_files
 from composer.errors import PycomposeError
 from composer.frozen import frozen, replace
+from composer.hints import Iterator, Mapping
 from composer.loader.discover import discover
 from composer.loader.problems import Problems
 from composer.spec import codec
@@ -68,8 +67,10 @@ class Compiled:
     def remember(self, call: Invocation) -> None:
         """Once it is used: who only looks, or makes a mistake, leaves nothing behind."""
         if self.memory is not None:
-            with suppress(OSError):  # a full or read-only disk only makes the next one slower
+            try:
                 _keep(call, self.memory)
+            except OSError:
+                pass  # a full or read-only disk only makes the next one slower
 
     def deposits(self, call: Invocation) -> Mapping[str, bytes]:
         """What the launcher must be handed beside it."""
@@ -146,7 +147,8 @@ def _question(
     settings = sorted((name, value) for name, value in environment.items() if name.startswith(_SETTINGS))
     words = (request.cwd, request.project_name, request.project_directory, request.env_files, request.profiles)
     places = (call.paths.run, call.paths.root, found.files, found.directory, tuple(map(str, problems.warnings)))
-    return json.dumps([_version(), *words, places, services, sorted(scale.items()), settings]), environment
+    question = [_version(), *words, places, services, sorted(scale.items()), settings]
+    return jsontext.dumps(question, ascii=True), environment
 
 
 def _version() -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
 
 from composer.errors import NoSuchThing
 from composer.frozen import replace
+from composer.hints import Iterable, Iterator
 from composer.planner.observed import State
 from composer.spec.codec import DecodeError
 from composer.store import form, observe, records, wanted

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.cli.invocation import Invocation
 from composer.cli.roots import not_its_own, root_of
 from composer.errors import HostError, UsageError
-from composer.hints import IO
+from composer.hints import IO, Iterator
 from composer.runtime import archive
 from composer.store.records import ContainerRecord
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
+from composer.hints import Iterable
 from composer.lowering.host import HostFacts
 
 

@@ -10,13 +10,13 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator
 
 from composer.cli.containers import RUNNING, containers
 from composer.cli.render.logs import Drawing
 from composer.cli.selecting import Selector, origins, raise_descriptor_limit
 from composer.cli.sieve import Sieve, sifted
 from composer.control.client import turn_holder
+from composer.hints import Iterator
 from composer.linux import inotify
 from composer.spec.codec import DecodeError
 from composer.store import records

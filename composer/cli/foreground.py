@@ -13,12 +13,11 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from composer.cli.signals import Signals
 from composer.cli.terminal import RawTerminal, set_window_size, window_size
-from composer.hints import Protocol
+from composer.hints import Callable, Protocol
 from composer.linux.pidfd import pidfd_send_signal
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)

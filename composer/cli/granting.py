@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
 
 from composer.cli.invocation import Invocation
 from composer.errors import HostError
 from composer.frozen import replace
+from composer.hints import Iterable, Iterator, Mapping
 from composer.loader.request import Loaded
 from composer.lowering import grants
 from composer.lowering.host import HostFacts

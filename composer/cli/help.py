@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
 
 from composer.cli.catalogue import COMMANDS, GROUPS
 from composer.cli.options import GLOBAL, Command, Option
+from composer.hints import Iterable
 
 _WIDTH = 100
 _COLUMN = 30

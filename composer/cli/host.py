@@ -9,10 +9,10 @@ import ctypes
 import errno
 import os
 import resource
-from collections.abc import Iterator
 
 from composer.errors import MissingFeature
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux import capability
 from composer.linux.libc import system_call
 from composer.linux.pidfd import PIDFD_GET_INFO, PIDFD_INFO, pidfd_open

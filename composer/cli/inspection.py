@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from composer.cli import mounted
 from composer.cli.render import ports
 from composer.cli.render.status import health
+from composer.hints import Mapping
 from composer.planner.observed import State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec, Host, Join, Namespace, SeccompProfile, Unconfined

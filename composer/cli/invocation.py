@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from composer.cli.parse import Arguments
 from composer.errors import HostError, UsageError
 from composer.frozen import frozen
+from composer.hints import Mapping
 from composer.store.paths import Paths, from_environment
 
 CAP_SYS_ADMIN = 21

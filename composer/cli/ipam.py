@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 from typing import TypeVar
 
 from composer.cli.parse import Arguments
 from composer.errors import UsageError
 from composer.frozen import field, mutable
+from composer.hints import Callable
 from composer.model.network import IpamPool
 
 Net = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import HostError, NoSuchThing
+from composer.hints import Iterator
 from composer.linux.pidfd import pidfd_send_signal, wait_status
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher import protocol

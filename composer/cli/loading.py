@@ -7,7 +7,6 @@ is done, as `config` mostly only reads.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from composer.cli.project import load_request
 from composer.cli.render import problems
 from composer.errors import InvalidFile
 from composer.frozen import replace
+from composer.hints import Iterator, Mapping
 from composer.loader.origin import Origin, refusal
 from composer.loader.pipeline import load
 from composer.loader.problems import Path

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from composer.hints import Iterator
 from composer.spec.mounts import Bind, Tmpfs, VolumeMount
-from composer.store import volumes
 from composer.store.paths import Paths
 from composer.store.records import ContainerRecord
 
@@ -24,6 +22,8 @@ def _mounts(paths: Paths, record: ContainerRecord) -> Iterator[Tree]:
                 place = {"Type": "bind", "Source": source, "Destination": target}
                 yield {**place, **_mode(mount.read_only), "Propagation": mount.propagation.value}
             case VolumeMount(target):
+                from composer.store import volumes  # not for who has none
+
                 name = volumes.name_of(paths, record, mount)
                 place = {"Type": "volume", "Name": name, "Source": volumes.data(paths, name), "Destination": target}
                 yield {**place, "Driver": "local", **_mode(mount.read_only), "Propagation": ""}
@@ -56,7 +56,11 @@ def sources(paths: Paths, record: ContainerRecord) -> list[str]:
 
 
 def _source(paths: Paths, record: ContainerRecord, mount: Bind | VolumeMount) -> str:
-    return mount.source if isinstance(mount, Bind) else volumes.name_of(paths, record, mount)
+    if isinstance(mount, Bind):
+        return mount.source
+    from composer.store import volumes
+
+    return volumes.name_of(paths, record, mount)
 
 
 def volume_count(record: ContainerRecord) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from composer import images
@@ -23,6 +22,7 @@ from composer.cli.render import human
 from composer.control import volumes
 from composer.errors import Conflict, HostError, NoSuchThing
 from composer.frozen import field, fields, frozen, mutable, replace
+from composer.hints import Iterator, Mapping
 from composer.linux.identity import start_time
 from composer.linux.memory import sealed_memory_file
 from composer.planner.observed import State

@@ -6,7 +6,6 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from composer.cli.invocation import Console, Invocation
@@ -38,6 +37,7 @@ from composer.control.messages import (
     StepStarted,
     Stopped,
 )
+from composer.hints import Callable, Iterator
 from composer.linux.identity import monotonic_start_ns
 from composer.planner.plan import Plan, Step
 

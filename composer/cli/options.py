@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from composer.frozen import field, frozen
+from composer.hints import Mapping
 
 
 @frozen

@@ -7,11 +7,10 @@ same letter, a command's own comes first (`logs -f`). `--` ends the options.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from composer.cli.options import Command, Option
 from composer.errors import UsageError
 from composer.frozen import field, mutable
+from composer.hints import Iterable
 
 Value = bool | int | str | list[str]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Iterator
 
+from composer.hints import Iterable, Iterator
 from composer.runtime.cgroup import files
+from composer.store import atomic
 from composer.store.records import ContainerRecord
 
 HEADER = ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
@@ -25,27 +26,30 @@ def pids(record: ContainerRecord) -> list[int]:
     return sorted(found, key=lambda pid: (pid != record.pid, pid))
 
 
-def rows(record: ContainerRecord, *, now: float) -> Iterator[tuple[str, ...]]:
-    """A row under HEADER for each process that is still there."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    boot = now - _uptime()
-    for pid in pids(record):
-        try:
-            yield _row(pid, ticks=ticks, boot=boot, now=now)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+def rows(records: Iterable[ContainerRecord]) -> Iterator[tuple[ContainerRecord, tuple[str, ...]]]:
+    """A row under HEADER for each process that is still there, with whose it is."""
+    ticks, now = os.sysconf("SC_CLK_TCK"), time.time()
+    boot = now - float(atomic.read("/proc/uptime").split()[0])
+    users: dict[int, str] = {}
+    for record in records:
+        for pid in pids(record):
+            try:
+                yield record, _row(pid, users, ticks=ticks, boot=boot, now=now)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
 
 
-def _row(pid: int, *, ticks: int, boot: float, now: float) -> tuple[str, ...]:
-    stat = _read(f"/proc/{pid}/stat")
+def _row(pid: int, users: dict[int, str], *, ticks: int, boot: float, now: float) -> tuple[str, ...]:
+    stat = atomic.read(f"/proc/{pid}/stat")
     name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="surrogateescape")
     after_name = stat[stat.rindex(b")") + 2 :].split()  # field 3 of proc_pid_stat(5) on
     parent, terminal = int(after_name[1]), int(after_name[4])
     used = (int(after_name[11]) + int(after_name[12])) / ticks
     started = boot + int(after_name[19]) / ticks
     lived = max(now - started, 1 / ticks)
+    uid = os.stat(f"/proc/{pid}").st_uid
     return (
-        _user(os.stat(f"/proc/{pid}").st_uid),
+        users.get(uid) or users.setdefault(uid, _user(uid)),
         str(pid),
         str(parent),
         str(int(100 * used / lived)),
@@ -57,7 +61,7 @@ def _row(pid: int, *, ticks: int, boot: float, now: float) -> tuple[str, ...]:
 
 
 def _command(pid: int) -> str:
-    words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
+    words = atomic.read(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
     return b" ".join(words).decode(errors="surrogateescape")
 
 
@@ -77,12 +81,3 @@ def _user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def _uptime() -> float:
-    return float(_read("/proc/uptime").split()[0])
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -13,17 +13,17 @@ become invalid, and `ps` answers without importing what reads Compose files.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
 
 from composer.cli.invocation import Invocation
 from composer.errors import FileNotFound, NoSuchThing, UsageError
+from composer.hints import Iterator, Mapping
 from composer.loader.discover import discover, project_name
 from composer.loader.request import STDIN, LoadRequest
 from composer.store import wanted
 from composer.store.paths import ProjectPaths
 
-_NAME_LINE = re.compile(rb"^name:[ \t]*([\"']?)([^\s\"'#]+)\1[ \t]*(?:#.*)?\r?$", re.M)
+_NAME = b"name:"
+_NO_NAME = frozenset(b" \t\r\v\f\"'#")
 
 
 def load_request(call: Invocation) -> LoadRequest:
@@ -147,10 +147,26 @@ def with_env_files(request: LoadRequest, *, directory: str | None = None) -> Map
 def _name_in_file(path: str) -> str | None:
     try:
         with open(path, "rb") as file:
-            match = _NAME_LINE.search(file.read())
+            return name_line(file.read())
     except OSError:
         return None  # the loader, where one is needed, says what is wrong with it
-    return match[2].decode(errors="surrogateescape") if match else None
+
+
+def name_line(content: bytes) -> str | None:
+    """The first `name:` at the top level of a Compose file that is no more than a word."""
+    lines = [line.removeprefix(_NAME) for line in content.split(b"\n") if line.startswith(_NAME)]
+    return next(filter(None, map(_plain_name, lines)), None)
+
+
+def _plain_name(value: bytes) -> str | None:
+    """What is written on a line, quoted or not, where it is no more than a word and perhaps a comment."""
+    value = value.strip(b" \t\r")
+    quote = value[:1] if value[:1] in (b"'", b'"') else b""
+    word, end, rest = value.removeprefix(quote).partition(quote or b"#")
+    word, rest = (word, rest.lstrip(b" \t")) if quote else (word.rstrip(b" \t"), b"")
+    if not word or _NO_NAME & set(word) or (quote and not end) or rest.partition(b"#")[0]:
+        return None
+    return word.decode(errors="surrogateescape")
 
 
 def _interpolated_name(request: LoadRequest) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer import images
@@ -10,6 +9,7 @@ from composer.cli.containers import ALIVE
 from composer.cli.invocation import Invocation
 from composer.control import volumes
 from composer.errors import HostError
+from composer.hints import Iterator
 from composer.runtime import view
 from composer.runtime.view import Stopped
 from composer.spec.rootfs import HostRoot

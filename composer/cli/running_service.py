@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pydantic import ValidationError
 
 from composer.cli import running
@@ -15,6 +13,7 @@ from composer.cli.operation import perform
 from composer.cli.quantities import processors, size
 from composer.control.messages import Up
 from composer.errors import UsageError
+from composer.hints import Iterator
 from composer.loader import short
 from composer.loader.request import Loaded
 from composer.lowering import capabilities, names, volumes

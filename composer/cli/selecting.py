@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import resource
-from collections.abc import Iterable
 
 from composer.cli.containers import label
 from composer.cli.render.logs import Origin
+from composer.hints import Iterable
 from composer.spec.codec import DecodeError
 from composer.store import records
 from composer.store.paths import ProjectPaths
@@ -21,7 +20,7 @@ class Selector:
         self._paths = paths
         self._services = tuple(services)
         self._index = index
-        self._usual_name = re.compile(rf"{re.escape(project)}-(.+)-(\d+)")
+        self._prefix = f"{project}-"
 
     def __call__(self, name: str) -> bool:
         """Whether this container's log is wanted; without a record its name must tell."""
@@ -31,8 +30,9 @@ class Selector:
                 return self.shows(record)
         except (DecodeError, OSError):
             pass
-        usual = self._usual_name.fullmatch(name)
-        return usual is not None and self._wants(usual[1], int(usual[2]))
+        service, _, number = name.removeprefix(self._prefix).rpartition("-")
+        usual = name.startswith(self._prefix) and service and number.isdecimal()
+        return bool(usual) and self._wants(service, int(number))
 
     def shows(self, record: ContainerRecord) -> bool:
         """As for the name, where there is the record."""

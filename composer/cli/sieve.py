@@ -7,15 +7,16 @@ of pycompose's own, about output that is missing or a container that was killed,
 
 from __future__ import annotations
 
-import json
-import re
-from collections import deque
-from collections.abc import Iterable, Iterator
-
+from composer import jsontext
 from composer.errors import UsageError
 from composer.frozen import frozen, replace
+from composer.hints import Iterable, Iterator
 from composer.store.logs.block import STDERR
 from composer.store.logs.demux import Lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
 
 LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 _INFO, _WARN, _ERROR = (LEVELS.index(name) for name in ("info", "warn", "error"))
@@ -30,7 +31,7 @@ _SYNONYMS = {
 }
 _BY_NAME = {word: LEVELS.index(level) for level, words in _SYNONYMS.items() for word in words}
 _KEYS = ("level", "severity", "lvl", "levelname", "loglevel", "log_level", "log.level", "severity_text", "@l")
-_LOGFMT = re.compile(rb'(?:^|\s)(?:level|lvl|severity)="?([A-Za-z]+)')
+_LOGFMT = rb'(?:^|\s)(?:level|lvl|severity)="?([A-Za-z]+)'
 _SYSLOG = (5, 5, 5, _ERROR, _WARN, _INFO, _INFO, 1)  # numbers below ten are syslog's priorities: GELF
 
 
@@ -56,13 +57,19 @@ class Sieve:
 
 def sieve(*, grep: str | None, level: str | None) -> Sieve:
     """The sieve for these options. Raises UsageError."""
+    pattern = None if grep is None else _pattern(grep)
+    return Sieve(pattern, None if level is None else LEVELS.index(level))
+
+
+def _pattern(grep: str) -> re.Pattern[str]:
+    import re
+
     try:
-        pattern = None if grep is None else re.compile(grep)
+        return re.compile(grep)
     except re.error as error:
         raise UsageError(
             f'--grep cannot be "{grep}": {error}', hint="it is a regular expression: write \\ before ( [ * + ? . | $"
         ) from None
-    return Sieve(pattern, None if level is None else LEVELS.index(level))
 
 
 def sifted(log: Iterable[Lines], by: Sieve, *, tail: int | None = None) -> Iterator[Lines]:
@@ -81,7 +88,7 @@ def level_of(line: bytes, *, stream: int) -> int:
 
 def _said_in_json(line: bytes) -> int | None:
     try:
-        said = json.loads(line)
+        said = jsontext.loads(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(said, dict):
@@ -95,7 +102,9 @@ def _said_in_json(line: bytes) -> int | None:
 
 
 def _said_in_logfmt(line: bytes) -> int | None:
-    found = _LOGFMT.search(line)
+    import re  # of the standard library's dearest: not for who shows everything
+
+    found = re.search(_LOGFMT, line)
     return _BY_NAME.get(found[1].decode().lower()) if found else None
 
 
@@ -114,6 +123,8 @@ def _level(value: object) -> int | None:
 
 
 def _last(log: Iterable[Lines], count: int) -> Iterable[Lines]:
+    from collections import deque
+
     kept: deque[Lines] = deque()
     amount = 0
     for lines in log if count else ():

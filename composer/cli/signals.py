@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
 from types import FrameType
 
-from composer.hints import Any
+from composer.hints import Any, Iterable
 
 
 class Signals:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
 
+from composer import jsontext
 from composer.cli.invocation import Invocation
-from composer.cli.render import template
 from composer.errors import NoSuchThing, PycomposeError, UsageError
+from composer.hints import Callable, Iterable, Mapping
 from composer.loader.nearest import nearest
 
 
@@ -36,9 +35,11 @@ def pairs(given: Iterable[str], *, option: str) -> dict[str, str]:
 def print_trees(trees: list[dict[str, object]], *, wanted: str | None) -> None:
     """What `inspect` tells: JSON, or what a template takes out of it. Raises UsageError: a template that cannot be."""
     if wanted and wanted != "json":
+        from composer.cli.render import template  # regular expressions
+
         print(template.render(wanted, trees, fields=tuple(trees[0]) if trees else ()))
     else:
-        print(json.dumps(trees, indent=4, ensure_ascii=False))
+        print(jsontext.pretty(trees))
 
 
 def is_confirmed(warning: str) -> bool:

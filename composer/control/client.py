@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 
 from composer import errors
@@ -32,6 +31,7 @@ from composer.control.messages import (
     Request,
     Resize,
 )
+from composer.hints import Callable, Iterator, Mapping
 from composer.spec import codec
 from composer.store import form
 from composer.store.paths import Paths

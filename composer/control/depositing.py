@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 
 from composer.errors import HostError
+from composer.hints import Mapping
 from composer.linux.memory import sealed_memory_file
 from composer.runtime.launcher import client as launcher
 from composer.runtime.launcher import protocol

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from enum import Enum
 
+from composer.enums import Enum
 from composer.frozen import frozen
+from composer.hints import Iterator
 
 _HEADER = struct.Struct("<IB")
 LIMIT = 64 << 20  # bytes; a desired state with a thousand containers is about two million

@@ -8,7 +8,6 @@ handler that has no purpose without its client runs its work in `Session.while_c
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -19,6 +18,7 @@ from composer import errors
 from composer.control import framing
 from composer.control.framing import Frame, Kind
 from composer.control.messages import PROTOCOL, Accepted, Answer, Done, Failed, Operation, Reply, Request
+from composer.hints import AsyncIterator, Awaitable, Callable
 from composer.spec import codec
 
 _BLOCK = 256 * 1024

@@ -15,12 +15,12 @@ import fcntl
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from composer.control.client import Connection
 from composer.control.config import config_of, supervisor_command
 from composer.errors import HostError
+from composer.hints import Callable, Iterator
 from composer.linux import inotify
 from composer.linux.pidfd import pidfd_open
 from composer.runtime.attendant import spawn as attendant

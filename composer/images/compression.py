@@ -8,10 +8,10 @@ MEMORY is refused, since it is the file that asks for it. zstandard and the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from composer.errors import MissingFeature
+from composer.hints import Callable, Iterator
 from composer.images.stream import BLOCK, ArchiveFile, BadArchive
 
 MEMORY = 256 << 20  # `xz -9` needs 65 MiB, `zstd -19 --long` 128 MiB

@@ -22,10 +22,10 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from composer.frozen import frozen
+from composer.hints import Collection, Iterator
 from composer.linux.syncfs import syncfs
 from composer.spec import codec
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import FileNotFound, HostError
 from composer.frozen import frozen
-from composer.hints import assert_never
+from composer.hints import Iterator, assert_never
 from composer.images.layers import LayerStore, identity
 from composer.images.stream import ArchiveFile, BadArchive, Limits, Progress, opened
 from composer.spec.rootfs import Archive, Directory, HostRoot, RootfsSource

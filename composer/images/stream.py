@@ -9,11 +9,10 @@ Beyond this module: what the bytes mean (tar) and how they were compressed (comp
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.frozen import frozen
-from composer.hints import Protocol
+from composer.hints import Iterator, Protocol
 
 BLOCK = 256 << 10  # fits the second-level cache: a block is hashed and written while it is still there
 

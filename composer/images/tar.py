@@ -12,10 +12,10 @@ Beyond this module: whether a name is safe, and what a member becomes on disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from enum import Enum
 
+from composer.enums import Enum
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.images import pax, sparse
 from composer.images.stream import BadArchive, Stream, Truncated, quoted
 

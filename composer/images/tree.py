@@ -13,11 +13,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from composer.frozen import frozen, mutable
+from composer.hints import Callable, Iterator
 from composer.images.stream import BadArchive, quoted
 from composer.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 

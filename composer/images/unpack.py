@@ -14,11 +14,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from functools import partial
 from typing import assert_never
 
 from composer.frozen import field, frozen, mutable
+from composer.hints import Iterator
 from composer.images import tar
 from composer.images.stream import BadArchive, Limits, Stream, quoted
 from composer.images.tar import Kind, Member

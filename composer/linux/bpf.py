@@ -9,10 +9,10 @@ take away. It lives as long as its cgroup.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
 from struct import Struct
 
 from composer.frozen import frozen
+from composer.hints import Iterable
 from composer.linux.libc import system_call
 
 # <linux/bpf.h>

@@ -6,9 +6,9 @@ Beyond this module: which capabilities a container gets. Bit n is capability n o
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
 
 from composer.frozen import frozen
+from composer.hints import Iterable
 from composer.linux.libc import system_call
 from composer.linux.prctl import (
     PR_CAP_AMBIENT,

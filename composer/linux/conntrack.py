@@ -11,9 +11,9 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Iterator
 
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.netlink import (
     NLM_F_ACK,
     NLM_F_DUMP,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+_LONGEST_STAT = 4096  # bytes: some fifty numbers and a name
 START_TIME_FIELD = 22  # of /proc/PID/stat, proc_pid_stat(5), counted from 1
 
 
@@ -36,10 +37,13 @@ def age_ns(start_time: int) -> int:
 def stat_field(pid: int, number: int) -> int:
     """A numeric field of /proc/PID/stat, counted from 1. Raises ProcessLookupError."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise ProcessLookupError(f"no process {pid}") from None
+    try:
+        text = os.read(fd, _LONGEST_STAT)
+    finally:
+        os.close(fd)
     # Field 2 is the name in parentheses, and a name may hold spaces and parentheses of its own.
     fields_from_third = text[text.rindex(b")") + 2 :].split()
     return int(fields_from_third[number - 3])

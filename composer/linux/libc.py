@@ -12,7 +12,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Callable
+
+from composer.hints import Callable
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100

@@ -6,7 +6,8 @@ Beyond this module: which messages there are (`rtnetlink`, `conntrack`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+
+from composer.hints import Collection, Iterator
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3

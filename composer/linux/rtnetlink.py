@@ -15,10 +15,10 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from composer.frozen import frozen
+from composer.hints import Iterable, Iterator, Sequence
 from composer.linux.netlink import (
     HEADER_SIZE,
     NLA_F_NESTED,

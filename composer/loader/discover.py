@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
 
 from composer.errors import FileNotFound, UsageError
 from composer.frozen import frozen, replace
+from composer.hints import Iterator, Mapping
 from composer.loader.request import STDIN, LoadRequest
 
 TYPE_CHECKING = False
@@ -83,7 +82,7 @@ def _absolute(cwd: str, path: str) -> str:
 
 # ---- the project's name -----------------------------------------------------------------------------------------
 
-_GOOD_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_OF_NAMES = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 def project_name(request: LoadRequest, *, environment: Mapping[str, str], in_file: str | None, directory: str) -> str:
@@ -101,7 +100,7 @@ def project_name(request: LoadRequest, *, environment: Mapping[str, str], in_fil
 
 
 def _checked_name(name: str, source: str) -> str:
-    if _GOOD_NAME.fullmatch(name):
+    if normal_name(name) == name:
         return name
     rule = "lower-case letters, digits, - and _, beginning with a letter or digit"
     better = f"; {normal_name(name)} would do" if normal_name(name) else ""
@@ -109,4 +108,4 @@ def _checked_name(name: str, source: str) -> str:
 
 
 def normal_name(name: str) -> str:
-    return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
+    return "".join(filter(_OF_NAMES.__contains__, name.lower())).lstrip("_-")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import islice
+
+from composer.hints import Iterable
 
 MAX_CANDIDATES = 1000  # a project of thousands of services gets its answer soon rather than a guess
 

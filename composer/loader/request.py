@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from composer.frozen import field, frozen
+from composer.hints import Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # who only wants to know which files and what name there is shall not wait for pydantic

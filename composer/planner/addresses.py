@@ -12,12 +12,12 @@ still true when it is used.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping
 from itertools import chain
 
 from composer.digest import sha256
 from composer.errors import Conflict, UsageError
 from composer.frozen import frozen, replace
+from composer.hints import Collection, Mapping
 from composer.spec.network import AddressPool, Driver, Endpoint, Network, Subnet
 from composer.spec.place import at
 

@@ -6,9 +6,8 @@ start would have been shorter by, not the step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.planner.critical import Link, saved_ns
 from composer.planner.plan import AwaitService, PrepareRootfs, StartContainer, StopContainer
 from composer.planner.timeline import Phase, Row, Steps, Timeline

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from composer.frozen import frozen
+from composer.hints import Iterable
 from composer.planner.advice import Advice, advise
 from composer.planner.critical import Link, critical_chain
 from composer.planner.timeline import Row, State, Steps, Timeline, summarized, timeline

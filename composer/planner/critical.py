@@ -5,9 +5,8 @@ And what the start would take if one step took less: other chains, which were sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from composer.frozen import frozen
+from composer.hints import Iterable
 from composer.planner.plan import AwaitService, Step, named_container
 from composer.planner.timeline import Steps
 from composer.planner.walk import Outcome

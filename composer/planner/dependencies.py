@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from composer.errors import InvalidFile, NoSuchThing
 from composer.frozen import frozen
+from composer.hints import Iterable, Iterator, Mapping
 from composer.spec.container import ContainerSpec, Join
 from composer.spec.desired import Condition, Dependency, Desired, Service
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from composer.hints import Iterable
 from composer.planner.plan import Action, Plan, Step
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import NamedTuple, assert_never
 
+from composer.enums import Enum
 from composer.frozen import frozen
 from composer.planner.observed import State
 from composer.spec.policy import StopPolicy

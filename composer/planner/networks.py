@@ -8,10 +8,9 @@ another project's            an error
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
 from composer.errors import Conflict, NoSuchThing, PycomposeError
 from composer.frozen import frozen
+from composer.hints import Iterable, Iterator, Mapping
 from composer.planner import addresses
 from composer.planner.observed import Holder, Observed, ObservedContainer, ObservedNetwork
 from composer.planner.together import noting, together

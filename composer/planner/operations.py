@@ -6,9 +6,8 @@ another number of replicas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 from composer.errors import NoSuchThing
+from composer.hints import Callable, Iterable
 from composer.planner import dependencies, ports
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft

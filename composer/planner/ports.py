@@ -6,10 +6,9 @@ be no other before those of ranges, so that a range leaves them alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
 from composer.errors import Conflict
 from composer.frozen import frozen
+from composer.hints import Iterable, Iterator, Mapping
 from composer.planner.observed import Observed, TakenPort
 from composer.planner.together import together
 from composer.spec.container import ContainerSpec

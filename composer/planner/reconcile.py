@@ -10,10 +10,9 @@ depend on each other has no common step and happens at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
 from composer.errors import PycomposeError
 from composer.frozen import replace
+from composer.hints import Iterable, Iterator, Mapping
 from composer.planner import dependencies, networks, ports
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft

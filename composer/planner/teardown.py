@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from composer.hints import Iterable
 from composer.planner import dependencies
 from composer.planner.dependencies import Graph
 from composer.planner.draft import Draft

@@ -7,11 +7,11 @@ is over and it has settled is no part of its start any more: later restarts are 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from enum import Enum
 from itertools import pairwise
 
+from composer.enums import Enum
 from composer.frozen import frozen, replace
+from composer.hints import Collection, Iterable, Iterator
 from composer.planner.plan import (
     PrepareRootfs,
     RemoveContainer,

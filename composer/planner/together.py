@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from composer.errors import Conflict, PycomposeError
+from composer.hints import Iterator, Sequence
 
 
 @contextmanager

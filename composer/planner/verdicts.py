@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from enum import Enum
-
+from composer.enums import Enum
 from composer.errors import Conflict
 from composer.frozen import frozen, replace
+from composer.hints import Iterator, Mapping
 from composer.planner.dependencies import Graph, joined
 from composer.planner.networks import NOTHING, Judgement
 from composer.planner.observed import Observed, ObservedContainer, State

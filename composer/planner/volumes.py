@@ -5,9 +5,8 @@ A volume that is there is never changed: what its definition has become is told,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
 from composer.errors import FileNotFound, HostError, NoSuchThing, PycomposeError
+from composer.hints import Iterable, Iterator, Mapping
 from composer.planner.draft import Draft
 from composer.planner.observed import Observed, ObservedVolume
 from composer.planner.plan import CreateVolume, RemoveVolume

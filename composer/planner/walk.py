@@ -8,8 +8,7 @@ events, which have no other clock.
 
 from __future__ import annotations
 
-from enum import Enum
-
+from composer.enums import Enum
 from composer.frozen import frozen
 from composer.planner.observed import Observed
 from composer.planner.plan import Plan, named_container

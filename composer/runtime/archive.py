@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
 
 from composer.errors import HostError
 from composer.frozen import field, mutable
-from composer.hints import IO
+from composer.hints import IO, Iterator
 from composer.runtime.copying import BLOCK, DEEPEST
 from composer.runtime.entries import Entry, held
 

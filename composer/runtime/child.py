@@ -40,9 +40,8 @@ After PIVOT the standard library is out of reach: every module has been imported
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from composer.frozen import mutable
+from composer.hints import Callable
 from composer.linux.namespaces import CLONE_NEWCGROUP, setdomainname, sethostname, unshare
 from composer.linux.netdevice import set_interface_up
 from composer.runtime import births, init, namespaces, program, rootfs, sysctl

@@ -12,11 +12,11 @@ Beyond this module: waiting for the container's end, and removing its cgroup aft
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from composer.errors import HostError, MissingFeature, PycomposeError
 from composer.frozen import frozen
+from composer.hints import Callable, Iterator
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.identity import start_time
 from composer.linux.process import command_line_area

@@ -12,11 +12,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import Conflict, HostError
 from composer.frozen import field, frozen, mutable
+from composer.hints import Iterator
 from composer.linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from composer.runtime.entries import Entry, exists, held
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 
-from composer.hints import NoReturn
+from composer.hints import Callable, NoReturn, Sequence
 
 NOT_EXECUTED = 127
 

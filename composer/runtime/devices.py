@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.openat2 import make_directories
 from composer.runtime.road import about
 from composer.spec.container import Device

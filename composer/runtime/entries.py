@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.libc import call_failed
 from composer.linux.openat2 import open_in_root
 

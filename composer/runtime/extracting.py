@@ -12,11 +12,10 @@ import errno
 import os
 import posixpath
 import tarfile
-from collections.abc import Callable
 
 from composer.errors import HostError
 from composer.frozen import field, mutable
-from composer.hints import IO
+from composer.hints import IO, Callable
 from composer.linux.openat2 import make_directories, open_in_root
 from composer.runtime.copying import BLOCK, NEW_FILE, POWERS, Owner, whole
 from composer.runtime.entries import located

@@ -10,10 +10,9 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from composer.hints import NoReturn
+from composer.hints import Callable, Iterable, NoReturn, Sequence
 from composer.linux.process import close_range, command_line_area, reset_signals, set_command_line
 
 _STANDARD_ERROR = 2

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 
 from composer.errors import HostError
+from composer.hints import Mapping
 from composer.linux.mount import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.openat2 import open_in_root
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from composer.errors import HostError
+from composer.hints import Iterable, Iterator, Mapping
 from composer.linux.mount import MOUNT_ATTR_IDMAP, mount_setattr
 from composer.linux.userns import Range, open_user_namespace
 from composer.spec.mounts import Bind, IdMap, Mount

@@ -23,11 +23,11 @@ Beyond this module: what the process says (streams are the caller's), time limit
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from composer.errors import PycomposeError
 from composer.frozen import frozen, mutable, replace
+from composer.hints import Callable
 from composer.linux.capability import ALL_KNOWN, names_of
 from composer.linux.clone import CLONE_CLEAR_SIGHAND, clone3
 from composer.linux.namespaces import (

@@ -5,8 +5,7 @@ A Launch is complete: whoever reads launch.json needs to look up nothing else.
 
 from __future__ import annotations
 
-from enum import Enum
-
+from composer.enums import Enum
 from composer.frozen import frozen
 from composer.spec.container import ContainerSpec
 from composer.spec.network import Attachment, Network, PortBinding

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
 
+from composer.hints import Iterable
 from composer.linux.libc import AT_RECURSIVE, call_failed
 from composer.linux.mount import (
     MOUNT_ATTR_RDONLY,

@@ -14,11 +14,11 @@ Beyond this module: which container a name means. A process is named by pid and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.identity import start_time
 from composer.linux.libc import AT_SYMLINK_NOFOLLOW
 from composer.linux.mount import OPEN_TREE_CLONE, open_tree

@@ -17,16 +17,15 @@ raise OSError or a PycomposeError.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
+from composer import jsontext
 from composer.errors import PycomposeError
 from composer.frozen import frozen
-from composer.hints import NoReturn, Protocol, TypeVar
+from composer.hints import Callable, Iterator, NoReturn, Protocol, Sequence, TypeVar
 
 GO = b"\x06"  # no JSON begins with it
 REPORT_SIZE = 1 << 16  # bytes: what a pipe holds
@@ -96,7 +95,7 @@ def _report(step: str, error: BaseException | None) -> bytes:
             subject = getattr(error, "subject", None) or error.filename or ""
             fields |= {"errno": error.errno or 0, "subject": os.fsdecode(subject), "message": error.strerror or ""}
     fields["calls"] = getattr(error, "__notes__", [])
-    return json.dumps(fields).encode()
+    return jsontext.dumps(fields, ascii=True).encode()
 
 
 def read_outcome(reader: int) -> tuple[bool, Report | None]:
@@ -110,7 +109,7 @@ def read_outcome(reader: int) -> tuple[bool, Report | None]:
 
 
 def _decode_report(data: bytes) -> Report:
-    fields = json.loads(data)
+    fields = jsontext.loads(data)
     return Report(**{**fields, "calls": tuple(fields["calls"])})
 
 

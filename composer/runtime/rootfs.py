@@ -19,9 +19,9 @@ Nothing here is undone on failure: all of it is in the child's mount namespace, 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from composer.frozen import field, frozen, mutable
+from composer.hints import Mapping
 from composer.linux.mount import (
     MNT_DETACH,
     MOUNT_ATTR_RDONLY,

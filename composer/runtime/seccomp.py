@@ -9,10 +9,10 @@ Beyond this module: the profile's meaning and the filter's making (linux.seccomp
 
 from __future__ import annotations
 
-import json
 import os
 from functools import cache
 
+from composer import jsontext
 from composer.digest import sha256
 from composer.errors import HostError
 from composer.frozen import frozen
@@ -85,7 +85,7 @@ def _compile(profile: bytes, circumstances: _Circumstances, *, name: str) -> byt
     from composer.linux.seccomp.profile import decode_profile
 
     try:
-        decoded = decode_profile(json.loads(profile)) if profile else DEFAULT_PROFILE
+        decoded = decode_profile(jsontext.loads(profile)) if profile else DEFAULT_PROFILE
         return compile_filter(
             decoded,
             bounding=circumstances.bounding,

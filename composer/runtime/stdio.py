@@ -18,11 +18,11 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.mount import (
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,

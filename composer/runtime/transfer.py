@@ -17,12 +17,11 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from composer.errors import Conflict, NoSuchThing
 from composer.frozen import frozen
-from composer.hints import IO
+from composer.hints import IO, Iterator
 from composer.linux.openat2 import open_in_root
 from composer.runtime import archive
 from composer.runtime.copying import Copying

@@ -14,11 +14,11 @@ from __future__ import annotations
 import array
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.mount import (
     MOUNT_ATTR_RDONLY,
     MS_REC,

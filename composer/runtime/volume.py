@@ -17,10 +17,10 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import HostError
+from composer.hints import Iterator
 from composer.linux import mount as kernel
 from composer.linux.libc import AT_RECURSIVE
 from composer.linux.mount import MOUNT_ATTR_RDONLY, OPEN_TREE_CLONE, UMOUNT_NOFOLLOW, mount_setattr, open_tree, umount2

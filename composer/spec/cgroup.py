@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
+from composer.enums import Enum
 from composer.frozen import frozen
 
 

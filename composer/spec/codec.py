@@ -5,16 +5,14 @@ Fields at their default are left out, so a record stays short and an older reade
 
 from __future__ import annotations
 
-import json
 import sys
 import types
-from collections.abc import Callable
-from enum import Enum
-from functools import cache
 
+from composer import jsontext
+from composer.enums import Enum
 from composer.errors import PycomposeError
 from composer.frozen import MISSING, fields, is_ours, make, promise
-from composer.hints import Any, TypeVar
+from composer.hints import Any, Callable, TypeVar
 
 T = TypeVar("T")
 TAG = "type_"
@@ -26,7 +24,7 @@ class DecodeError(PycomposeError, ValueError):
 
 def dumps(value: object) -> str:
     """A dataclass value as compact JSON, keys in field order."""
-    return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"))
+    return jsontext.dumps(encode(value))
 
 
 def loads(cls: type[T], text: str | bytes, *, late: bool = False) -> T:
@@ -35,7 +33,7 @@ def loads(cls: type[T], text: str | bytes, *, late: bool = False) -> T:
     `late`: for who looks at few of its fields. Each is decoded when it is looked at, which raises DecodeError then.
     """
     try:
-        tree = json.loads(text)
+        tree = jsontext.loads(text)
     except ValueError as error:
         raise DecodeError(f"not JSON: {error}") from error
     return decode(cls, tree, late=late)
@@ -70,10 +68,15 @@ def decode(cls: type[T], tree: Any, *, late: bool = False) -> T:
     return value
 
 
-@cache
+_LAYOUTS: dict[type, tuple[tuple[str, Any, bool], ...]] = {}
+_DECODERS: dict[tuple[Any, bool], Callable[[Any], Any]] = {}
+
+
 def _layout(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
     """(field name, default, whether its type is a union that needs the tag) for each field."""
-    return tuple((field.name, field.default, _is_tagged(_hint(cls, field.name))) for field in fields(cls))
+    if cls not in _LAYOUTS:
+        _LAYOUTS[cls] = tuple((it.name, it.default, _is_tagged(_hint(cls, it.name))) for it in fields(cls))
+    return _LAYOUTS[cls]
 
 
 def _hint(cls: type, name: str) -> Any:
@@ -110,8 +113,13 @@ def _tagged(item: object, tree: Any) -> Any:
     return {TAG: type(item).__name__, **tree} if is_ours(item) else tree
 
 
-@cache
 def _decoder(hint: Any, late: bool) -> Callable[[Any], Any]:
+    if (hint, late) not in _DECODERS:
+        _DECODERS[hint, late] = _made_decoder(hint, late)
+    return _DECODERS[hint, late]
+
+
+def _made_decoder(hint: Any, late: bool) -> Callable[[Any], Any]:
     if isinstance(hint, types.UnionType):
         return _union_decoder(hint, late)
     if _is_tuple(hint):

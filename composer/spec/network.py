@@ -6,8 +6,7 @@ namespace without endpoints. Addresses are texts in the usual notation ("10.1.0.
 
 from __future__ import annotations
 
-from enum import Enum
-
+from composer.enums import Enum
 from composer.frozen import frozen, replace
 
 

@@ -8,14 +8,13 @@ at the beginning, so that everybody's place in the file, and the file under a fo
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 
+from composer import jsontext
 from composer.frozen import frozen
+from composer.hints import Iterator
 
 _NS = 1_000_000_000
 _BLOCK = 64 * 1024
@@ -81,16 +80,20 @@ class EventLog:
     def _forget(self, end: int) -> None:
         from composer.linux.fallocate import punch_hole  # ctypes: not for who reads
 
-        with suppress(OSError):  # a file system that cannot: then it grows
+        try:
             punch_hole(self._fd, 0, end)
+        except OSError:
+            pass  # a file system that cannot: then it grows
         self._begin = end
 
     def _end_line(self) -> None:
         """A writer that was killed in the middle of an event must not spoil the next one."""
         size = self.size()
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            with suppress(OSError):
+            try:
                 os.write(self._fd, b"\n")
+            except OSError:
+                pass
 
 
 def _first_data(fd: int) -> int:
@@ -111,13 +114,13 @@ def encode(event: Event) -> bytes:
         "service": event.service,
         "attributes": dict(event.attributes),
     }
-    return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogateescape") + b"\n"
+    return jsontext.dumps(tree).encode(errors="surrogateescape") + b"\n"
 
 
 def decode(line: bytes) -> Event:
     """The event of a line that `encode` made. Raises ValueError: a line that a crash cut short."""
     try:
-        tree = json.loads(line.decode(errors="surrogateescape"))
+        tree = jsontext.loads(line.decode(errors="surrogateescape"))
         return Event(
             time_ns=from_rfc3339(tree["time"]),
             action=tree["action"],

@@ -8,11 +8,9 @@ versions to come: two fields, others ignored.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 
-from composer import __version__
+from composer import __version__, jsontext
 from composer.errors import HostError
 from composer.frozen import frozen
 from composer.store import atomic
@@ -38,7 +36,7 @@ def read(places: ProjectPaths) -> Keeper | None:
     """Who runs the project; None where nobody has said so. Raises HostError: a version that this one cannot follow."""
     try:
         with open(places.form, "rb") as file:
-            tree = json.load(file)
+            tree = jsontext.loads(file.read())
         keeper = Keeper(int(tree["form"]), str(tree["pycompose"]))
     except FileNotFoundError:
         return None
@@ -56,8 +54,10 @@ def read(places: ProjectPaths) -> Keeper | None:
 def write(places: ProjectPaths) -> None:
     """This version runs the project from now on. Raises OSError."""
     if read(places) != Keeper(FORM, __version__):
-        atomic.replace(places.form, json.dumps({"form": FORM, "pycompose": __version__}).encode() + b"\n", mode=0o644)
+        atomic.replace(
+            places.form, jsontext.dumps({"form": FORM, "pycompose": __version__}).encode() + b"\n", mode=0o644
+        )
 
 
 def _order(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)))
+    return tuple(map(int, "".join(it if it.isdecimal() else " " for it in version).split()))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
+from composer.hints import Iterator
 from composer.spec.desired import Desired
 from composer.spec.grant import HostFile
 from composer.spec.mounts import Bind

@@ -5,9 +5,8 @@ A container runs if its record says so, in this boot, and a process with that pi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from composer.frozen import replace
+from composer.hints import Mapping
 from composer.linux.identity import start_time
 from composer.planner.observed import HealthStatus, Observed, ObservedContainer, State
 from composer.store import records

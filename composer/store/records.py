@@ -6,11 +6,10 @@ The supervisor (or a foreground `run`) writes it at each change of state; everyo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 
 from composer.errors import HostError
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.planner.observed import HealthStatus, State
 from composer.spec import codec
 from composer.spec.container import ContainerSpec
@@ -100,8 +99,7 @@ def load(
 
 def _load(path: str, *, late: bool = False, mentioning: tuple[str, ...] = ()) -> ContainerRecord | None:
     try:
-        with open(path, "rb") as file:
-            text = file.read()
+        text = atomic.read(path)
     except FileNotFoundError:
         return None
     if mentioning and not any(name.encode(errors="surrogateescape") in text for name in mentioning):
@@ -114,8 +112,10 @@ def put_away(paths: ProjectPaths, container: str) -> None:
     os.makedirs(paths.removed, mode=0o700, exist_ok=True)
     target = f"{paths.removed}/{container}"
     _delete(target)
-    with suppress(FileNotFoundError):  # somebody has tidied up
+    try:
         os.rename(paths.state(container), target)
+    except FileNotFoundError:
+        pass  # somebody has tidied up
 
 
 def put_away_before(paths: ProjectPaths) -> Iterator[ContainerRecord]:

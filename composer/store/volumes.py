@@ -13,11 +13,11 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from composer.errors import Conflict, HostError, NoSuchThing, UsageError
 from composer.frozen import frozen, replace
+from composer.hints import Callable, Iterator
 from composer.planner.observed import ObservedVolume
 from composer.spec import codec
 from composer.spec.container import ContainerSpec

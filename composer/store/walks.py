@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 
 from composer.frozen import frozen, replace
+from composer.hints import Iterator
 from composer.planner.walk import VERSION, Begun, Entry, Finished, Moment, Taken, Walk
 from composer.spec import codec
 from composer.store import events

@@ -6,8 +6,7 @@ whole. Written by the supervisor, read by everyone.
 
 from __future__ import annotations
 
-import json
-
+from composer import jsontext
 from composer.frozen import frozen
 from composer.hints import Any
 from composer.spec import codec
@@ -50,7 +49,7 @@ def outline(paths: ProjectPaths) -> Outline:
     """The outline; empty where nothing is known, or nothing readable."""
     try:
         with open(paths.desired, "rb") as file:
-            tree = json.loads(file.readline().decode(errors="surrogateescape"))
+            tree = jsontext.loads(file.readline().decode(errors="surrogateescape"))
     except (OSError, ValueError):
         return Outline()
     return Outline(_words(tree, "config_files"), _words(tree, "services"))

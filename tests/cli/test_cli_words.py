@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from composer.cli import help
 from composer.cli.catalogue import COMMANDS
@@ -16,10 +21,12 @@ from composer.cli.commands.kill import signal_number
 from composer.cli.main import load_command, main
 from composer.cli.moments import moment, span
 from composer.cli.options import GLOBAL
+from composer.cli.project import name_line
 from composer.cli.quantities import processors, size
-from composer.cli.render import completion
+from composer.cli.render import completion, human
 from composer.cli.terminal import DetachKeys, detach_sequence
 from composer.errors import UsageError
+from tests.conftest import Pycompose
 
 NOW = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -181,6 +188,25 @@ def test_bash_completes(words: list[str], expected: list[str]) -> None:
     assert done.stdout.split() == expected
 
 
+@given(st.lists(st.text(max_size=8), max_size=4))
+@example(["it's", "", "a b", "ä", "-x=1"])
+def test_a_command_line_is_quoted_as_a_shell_needs_it(words: list[str]) -> None:
+    assert human.command_line(words) == shlex.join(words)
+
+
+NAME_LINE = re.compile(rb"^name:[ \t]*([\"']?)([^\s\"'#]+)\1[ \t]*(?:#.*)?\r?$", re.M)
+
+
+@given(st.lists(st.text(alphabet="nameshop: \t\r\n\"'#$-", max_size=10), max_size=4))
+@example([" shop"])
+@example(["'shop' # it"])
+@example(['"shop"x', "shop#x"])
+def test_the_name_in_a_file_is_found_as_one_line_of_text(lines: list[str]) -> None:
+    content = "\n".join(f"name:{line}" for line in lines).encode()
+    match = NAME_LINE.search(content)
+    assert name_line(content) == (match[2].decode() if match else None)
+
+
 HEAVY = ("pydantic", "yaml", "anyio", "structlog", "asyncio")
 READING = ("analyze", "events", "exec", "help", "inspect", "logs", "ls", "ps", "stats", "top", "version")
 
@@ -193,3 +219,24 @@ def test_reading_commands_import_nothing_heavy(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout == "[]\n"
+
+
+DEAR = {"collections", "contextlib", "enum", "functools", "json", "re", "shlex", "socket", "ctypes", "typing"}
+LOOKING = (("ps",), ("logs",), ("inspect", "light-web-1"), ("top",))
+
+
+@pytest.mark.root
+def test_commands_that_look_import_next_to_nothing(pycompose: Pycompose, busybox_rootfs: Path) -> None:
+    """Each of these would be a tenth to a quarter of their time."""
+    service = f"web: {{rootfs: {busybox_rootfs}, command: [sleep, '600'], network_mode: none}}"
+    (pycompose.directory / "compose.yaml").write_text(f"name: light # a name\nservices: {{{service}}}\n")
+    pycompose("up", "-d")
+    script = Path(sys.executable).with_name("pycompose")
+    for words in LOOKING:
+        command = [sys.executable, "-I", "-X", "importtime", str(script), *words]
+        done = subprocess.run(
+            command, cwd=pycompose.directory, env=pycompose.environment, capture_output=True, text=True, check=True
+        )
+        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert "composer.store.records" in imported
+        assert not imported & DEAR, words

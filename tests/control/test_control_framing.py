@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from composer.control.framing import LIMIT, Decoder, Frame, FramingError, Kind, encode
 
-FRAMES = st.lists(st.builds(Frame, st.sampled_from(Kind), st.binary(max_size=300)), max_size=5)
+FRAMES = st.lists(st.builds(Frame, st.sampled_from(tuple(Kind)), st.binary(max_size=300)), max_size=5)
 
 
 @given(frames=FRAMES, size=st.integers(1, 400))

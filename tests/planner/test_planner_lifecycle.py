@@ -370,9 +370,12 @@ EVENTS = st.one_of(
 POLICIES = st.builds(
     Policy,
     restart=st.builds(
-        RestartPolicy, st.sampled_from(RestartCondition), st.sampled_from([0, 2]), st.sampled_from([None, 0, SECOND])
+        RestartPolicy,
+        st.sampled_from(tuple(RestartCondition)),
+        st.sampled_from([0, 2]),
+        st.sampled_from([None, 0, SECOND]),
     ),
-    on_unhealthy=st.sampled_from(OnUnhealthy),
+    on_unhealthy=st.sampled_from(tuple(OnUnhealthy)),
     stop=st.sampled_from([StopPolicy(), StopPolicy(grace_ns=0), StopPolicy(grace_ns=None)]),
     post_start=st.sampled_from([(), HOOKED.post_start]),
     pre_stop=st.sampled_from([(), HOOKED.pre_stop]),
@@ -473,7 +476,7 @@ def test_whatever_happens_the_life_agrees_with_the_world(policy: Policy, events:
 @settings(max_examples=300, deadline=None)
 @given(
     POLICIES,
-    st.builds(Life, st.sampled_from(Phase), st.sampled_from(After), st.integers(0, 5), st.integers(0, 5)),
+    st.builds(Life, st.sampled_from(tuple(Phase)), st.sampled_from(tuple(After)), st.integers(0, 5), st.integers(0, 5)),
     EVENTS,
 )
 def test_every_phase_answers_every_event(policy: Policy, life: Life, event: Event) -> None:

@@ -39,7 +39,10 @@ def projects(draw: st.DrawFn) -> Desired:
     for index, name in enumerate(NAMES[: draw(st.integers(1, 5))]):
         needs = [
             Dependency(
-                other, draw(st.sampled_from(Condition)), restart=draw(st.booleans()), required=draw(st.booleans())
+                other,
+                draw(st.sampled_from(tuple(Condition))),
+                restart=draw(st.booleans()),
+                required=draw(st.booleans()),
             )
             for other in NAMES[:index]
             if draw(st.booleans())
@@ -63,7 +66,9 @@ def worlds(draw: st.DrawFn) -> Observed:
     """Whatever an earlier project may have left behind."""
     observed = running(draw(projects()))
     containers = tuple(
-        replace(there, state=draw(st.sampled_from(State)), layer=draw(st.sampled_from(["sha256:new", "sha256:old"])))
+        replace(
+            there, state=draw(st.sampled_from(tuple(State))), layer=draw(st.sampled_from(["sha256:new", "sha256:old"]))
+        )
         for there in observed.containers
         if draw(st.booleans())
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.cli import exporting
@@ -14,6 +13,7 @@ from composer.cli.options import Command, number, switch, text, texts
 from composer.cli.project import existing_project
 from composer.control.messages import Pause, Unpause
 from composer.errors import UsageError
+from composer.hints import Iterator
 from composer.planner.observed import State
 from composer.store.records import ContainerRecord
 

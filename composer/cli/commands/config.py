@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ from composer.cli.project import load_request
 from composer.cli.render.table import table
 from composer.errors import HostError, UsageError
 from composer.frozen import replace
+from composer.hints import Callable, Iterable
 from composer.loader.canonical import canonical
 from composer.loader.pipeline import load_uninterpolated
 from composer.loader.request import Loaded

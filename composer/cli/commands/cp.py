@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.cli.containers import of_services, one_of_service
@@ -15,6 +14,7 @@ from composer.cli.project import existing_project
 from composer.cli.roots import root_of
 from composer.errors import HostError, NoSuchThing, UsageError
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.runtime import transfer
 from composer.runtime.copying import Copying, Owner
 from composer.runtime.extracting import Extracting

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
 
 from composer.cli.containers import containers, no_such_service, service_names
 from composer.cli.invocation import Invocation
 from composer.cli.moments import moment
 from composer.cli.options import Command, switch, text
 from composer.cli.project import existing_project
+from composer.hints import Iterator
 from composer.store import events
 from composer.store.events import Event
 from composer.store.paths import ProjectPaths

@@ -7,7 +7,6 @@ import time
 
 from composer.cli.containers import containers, of_services, service_names
 from composer.cli.invocation import Invocation
-from composer.cli.moments import moment
 from composer.cli.options import Command, number, switch, text
 from composer.cli.project import existing_project
 from composer.cli.render.logs import Drawing, JsonLines, LogLines, Origin
@@ -90,10 +89,15 @@ def _lines(call: Invocation, shown: dict[str, Origin], *, services: tuple[str, .
 
 
 def _selection(call: Invocation) -> Selection:
-    now = time.time_ns()
     since, until = call.arguments.text("since"), call.arguments.text("until")
+    tail = _tail(call.arguments.text("tail") or "all")
+    if not since and not until:
+        return Selection(tail=tail)
+    from composer.cli.moments import moment  # regular expressions
+
+    now = time.time_ns()
     return Selection(
-        tail=_tail(call.arguments.text("tail") or "all"),
+        tail=tail,
         since_ns=moment(since, now_ns=now) if since else None,
         until_ns=moment(until, now_ns=now) if until else None,
     )

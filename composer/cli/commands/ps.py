@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Callable, Iterable
 
 from composer.cli.containers import RUNNING, containers, no_such_service, service_names
 from composer.cli.invocation import Invocation
@@ -15,6 +13,7 @@ from composer.cli.render.status import health, status
 from composer.cli.render.table import shorten, table
 from composer.errors import UsageError
 from composer.frozen import frozen
+from composer.hints import Callable, Iterable
 from composer.planner.observed import State
 from composer.spec.rootfs import Archive, Directory
 from composer.store.paths import Paths, ProjectPaths
@@ -93,7 +92,7 @@ def _publishers(seen: Seen) -> list[dict[str, object]]:
 
 # those of `docker compose ps --format json`, and two more
 FIELDS: dict[str, Callable[[Seen], object]] = {
-    "Command": lambda it: f'"{shlex.join(it.record.spec.process.argv)}"',
+    "Command": lambda it: f'"{human.command_line(it.record.spec.process.argv)}"',
     "CreatedAt": lambda it: human.local_time(it.record.created_ns),
     "ExitCode": lambda it: it.record.exit_code or 0,
     "Health": lambda it: health(it.record),

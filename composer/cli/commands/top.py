@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from composer.cli.containers import ALIVE, of_services
 from composer.cli.invocation import Invocation
 from composer.cli.options import Command
@@ -16,13 +14,8 @@ COMMAND = Command(operands="[SERVICE...]", completes="services", example="pycomp
 
 def run(call: Invocation) -> int:
     paths = existing_project(call, or_empty=True)
-    now = time.time()
-    lines = [
-        (record.spec.service, str(record.spec.number), *row)
-        for record in of_services(paths, call.operands)
-        if record.state in ALIVE
-        for row in rows(record, now=now)
-    ]
+    living = [record for record in of_services(paths, call.operands) if record.state in ALIVE]
+    lines = [(record.spec.service, str(record.spec.number), *row) for record, row in rows(living)]
     if lines:
         print(table(("SERVICE", "#", *HEADER), lines))
     return 0

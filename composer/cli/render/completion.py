@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from composer.cli.catalogue import COMMANDS
 from composer.cli.options import GLOBAL, Command, Option
+from composer.hints import Mapping
 
 _PROJECTS = "pycompose ls --all --quiet 2>/dev/null"
 _SERVICES = "pycompose config --services 2>/dev/null || pycompose ps --all --services 2>/dev/null"

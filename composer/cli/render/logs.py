@@ -6,12 +6,10 @@ A very long line comes in pieces: nothing is put between them unless another con
 from __future__ import annotations
 
 import binascii
-import json
-from collections.abc import Iterable
 
 from composer.cli.render import colour as colours
 from composer.frozen import field, frozen, mutable
-from composer.hints import Protocol
+from composer.hints import Iterable, Protocol
 from composer.store.events import rfc3339
 from composer.store.logs.block import STDERR
 from composer.store.logs.demux import Lines
@@ -103,6 +101,8 @@ class JsonLines:
         self.origins |= origins
 
     def draw(self, container: str, lines: Lines) -> bytes:
+        import json  # not for people
+
         origin = self.origins.get(container, Origin(container, container))
         known = {
             "time": rfc3339(lines.time_ns),

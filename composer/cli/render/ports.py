@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from composer.hints import Iterable, Iterator
 from composer.spec.network import PortBinding, Protocol
 from composer.store.records import ContainerRecord
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from composer.cli.render import colour as colours
 from composer.cli.render.colour import paint
 from composer.errors import InvalidFile, PycomposeError
+from composer.hints import Iterable
 
 if TYPE_CHECKING:
     from composer.cli.invocation import Console

@@ -6,16 +6,13 @@ that is stopped, removed and started again is one task all along.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from enum import Enum
-
 from composer.cli.render import colour as colours
 from composer.cli.render import human
 from composer.cli.render.colour import paint
 from composer.cli.render.table import shorten
+from composer.enums import Enum
 from composer.frozen import frozen, replace
-from composer.hints import Protocol, TextIO, assert_never
+from composer.hints import Callable, Protocol, TextIO, assert_never
 from composer.planner.plan import (
     Action,
     AwaitService,
@@ -169,6 +166,8 @@ class Json(Quiet):
         self._write({"text": text})
 
     def _write(self, tree: dict[str, str]) -> None:
+        import json  # not for people
+
         print(json.dumps(tree, ensure_ascii=False), file=self._stream, flush=True)
 
 

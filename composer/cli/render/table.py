@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from composer.hints import Sequence
 
 _GAP = 3
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
 
 from composer.cli.render.table import table
 from composer.errors import UsageError
+from composer.hints import Callable, Mapping, Sequence
 
 Row = Mapping[str, object]
 Part = Callable[[Row], str]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
 
 from composer.cli.render import colour as colours
 from composer.cli.render import timeline_words as words
 from composer.cli.render.colour import paint
 from composer.cli.render.table import shorten, table
+from composer.hints import Iterable, Iterator, Sequence
 from composer.planner.advice import span
 from composer.planner.analysis import Analysis
 from composer.planner.timeline import Phase, Row, Span, Standing

@@ -6,11 +6,11 @@ the light one. What is on the critical chain is framed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 
 from composer.cli.render import timeline_words as words
 from composer.cli.render.timeline import mark, marks
+from composer.hints import Iterator
 from composer.planner.advice import span
 from composer.planner.analysis import Analysis
 from composer.planner.timeline import Phase, Row

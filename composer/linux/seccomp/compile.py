@@ -18,9 +18,8 @@ calls younger than the profile, and C libraries fall back to older calls on ENOS
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from composer.frozen import frozen
+from composer.hints import Iterable, Mapping
 from composer.linux.seccomp.architecture import NATIVE, RANGES, SKIPPED_CALL, NumberRange
 from composer.linux.seccomp.instructions import (
     AND,

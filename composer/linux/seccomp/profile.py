@@ -8,10 +8,10 @@ Docker's format adds `archMap`, `includes` and `excludes` to the specification's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from composer.frozen import field, frozen
+from composer.hints import Callable, Collection, Mapping
 from composer.linux.capability import mask_of
 from composer.linux.seccomp.architecture import KNOWN_ARCHITECTURES
 

@@ -7,11 +7,10 @@ can be flooded with answers. Beyond this module: connections (streams).
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from functools import partial
 
 from composer.frozen import field, mutable
-from composer.hints import Any
+from composer.hints import Any, Callable
 from composer.runtime.attendant import wire
 from composer.runtime.attendant.forwarding import Forwarder, HostResolvers, Route
 from composer.runtime.attendant.streams import Stream

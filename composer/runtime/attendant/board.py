@@ -6,9 +6,9 @@ Projects meet on a network that they share: there they find each other's names.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
 
 from composer.frozen import frozen
+from composer.hints import Collection, Iterator
 from composer.linux.identity import start_time
 from composer.runtime.attendant.zone import Resident
 from composer.spec import codec

@@ -17,10 +17,10 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from functools import partial
 
 from composer.frozen import frozen
+from composer.hints import Callable, Iterator
 from composer.runtime.attendant import wire
 from composer.runtime.attendant.cache import Cache
 from composer.runtime.attendant.sockets import network_of

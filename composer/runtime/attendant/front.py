@@ -8,10 +8,10 @@ again, it opens itself.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 
 from composer.errors import HostError
 from composer.frozen import mutable, replace
+from composer.hints import Callable
 from composer.runtime.attendant import spawn
 from composer.runtime.attendant.client import Attendant
 from composer.runtime.attendant.zone import Place, Resident

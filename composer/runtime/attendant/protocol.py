@@ -11,8 +11,7 @@ when nobody is connected and no resident lives.
 
 from __future__ import annotations
 
-import json
-
+from composer import jsontext
 from composer.frozen import frozen
 from composer.hints import TypeVar
 from composer.runtime.attendant.zone import Resident
@@ -66,7 +65,7 @@ T = TypeVar("T")
 
 def encode(value: Request | Message) -> bytes:
     """One packet."""
-    return json.dumps({codec.TAG: type(value).__name__, **codec.encode(value)}, separators=(",", ":")).encode()
+    return jsontext.dumps({codec.TAG: type(value).__name__, **codec.encode(value)}, ascii=True).encode()
 
 
 def decode_request(packet: bytes) -> Request:
@@ -81,7 +80,7 @@ def decode_message(packet: bytes) -> Message:
 
 def _decode(packet: bytes, classes: dict[str, type[T]]) -> T:
     try:
-        tree = json.loads(packet)
+        tree = jsontext.loads(packet)
         cls = classes[tree[codec.TAG]]
     except (ValueError, KeyError, TypeError) as error:
         raise codec.DecodeError(f"not a message: {error!r}") from error

@@ -16,10 +16,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.namespaces import CLONE_NEWNET, setns
 from composer.linux.netdevice import set_interface_up
 from composer.linux.nftables import Conversation

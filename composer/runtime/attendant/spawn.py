@@ -20,11 +20,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 
 from composer.errors import HostError
-from composer.hints import NoReturn
+from composer.hints import Callable, NoReturn
 from composer.linux.pidfd import pidfd_open, pidfd_send_signal
 from composer.runtime import detached
 from composer.runtime.attendant.client import PATIENCE, Attendant

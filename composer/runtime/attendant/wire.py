@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
 from enum import IntEnum
 
 from composer.frozen import frozen
+from composer.hints import Iterator
 
 HEADER = struct.Struct("!HHHHHH")  # id, flags, and how many questions, answers, authorities, additionals
 _QUESTION = struct.Struct("!HH")

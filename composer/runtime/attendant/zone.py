@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Collection, Iterable
 
 from composer.frozen import field, frozen, mutable
+from composer.hints import Callable, Collection, Iterable
 from composer.runtime.attendant.wire import Address, Answer, Code, Pointer, Query, Service, Type
 from composer.spec.network import NamedPort
 

@@ -8,9 +8,8 @@ EINVAL, or accept and then let nothing start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.spec.cgroup import Resources
 
 MINIMUM_MEMORY = 6 << 20  # bytes: below it, not even an exec goes through

@@ -19,12 +19,11 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from composer.errors import Conflict, HostError, MissingFeature, PycomposeError
 from composer.frozen import frozen
-from composer.hints import assert_never
+from composer.hints import Callable, Iterable, Iterator, assert_never
 from composer.runtime.cgroup import checks, devices, files, location, settings
 from composer.runtime.cgroup.container import Cgroup
 from composer.runtime.cgroup.hierarchy import UNIFIED

@@ -13,10 +13,10 @@ v variant, aT array of T, (T...) structure.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from composer.frozen import frozen
+from composer.hints import Iterator, Sequence
 
 LARGEST_MESSAGE = 1 << 20  # bytes; systemd's answers have some hundreds
 FIXED_HEADER = 16  # bytes, the length of the field array included

@@ -9,9 +9,8 @@ be mounted anywhere, in part (bind mounts, containers) or not at all. /proc/self
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from composer.frozen import frozen, replace
+from composer.hints import Iterator
 from composer.runtime.cgroup import files
 
 UNIFIED = "unified"  # the name of the v2 hierarchy among the v1 ones

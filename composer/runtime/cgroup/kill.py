@@ -13,10 +13,10 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from composer.errors import HostError
+from composer.hints import Iterator
 from composer.linux.pidfd import pidfd_open, pidfd_send_signal
 from composer.runtime.cgroup import files, freeze
 from composer.runtime.cgroup.container import Cgroup

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-from enum import Enum
 
+from composer.enums import Enum
 from composer.errors import HostError, PycomposeError
 from composer.frozen import frozen, replace
+from composer.hints import Callable
 from composer.runtime.cgroup import files, hierarchy, systemd
 from composer.runtime.cgroup.hierarchy import Hierarchies, Hierarchy
 

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import HostError
+from composer.hints import Iterator
 from composer.runtime.cgroup import dbus
 from composer.runtime.cgroup.systemd import private_socket, scope_name
 

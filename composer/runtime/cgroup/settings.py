@@ -12,10 +12,10 @@ The order of the writes is the order in which a new cgroup accepts them:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from enum import Enum
 
+from composer.enums import Enum
 from composer.frozen import frozen
+from composer.hints import Iterator, Mapping
 from composer.spec.cgroup import Resources, Throttle, ThrottleKind
 
 PERIOD = 100_000  # microseconds, the kernel's own default of cpu.max and cpu.cfs_period_us

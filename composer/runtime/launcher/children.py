@@ -14,11 +14,11 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
 
 from composer.errors import HostError, NoSuchThing, PycomposeError
 from composer.frozen import field, frozen, mutable
+from composer.hints import Callable, Mapping
 from composer.linux.pidfd import wait_status
 from composer.runtime import container, exits, stdio
 from composer.runtime.attendant.front import Front, resident_of

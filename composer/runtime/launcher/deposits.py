@@ -9,9 +9,9 @@ descriptor.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from composer.frozen import field, mutable
+from composer.hints import Callable
 from composer.linux.memory import lock_file
 from composer.runtime.launcher.holder import Hold
 

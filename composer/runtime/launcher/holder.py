@@ -24,12 +24,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
 from composer.frozen import frozen, replace
-from composer.hints import assert_never
+from composer.hints import Callable, Iterator, assert_never
 from composer.linux.peer import open_peer
 from composer.linux.prctl import set_name
 from composer.linux.process import close_range

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable
+
+from composer.hints import Callable
 
 POLLIN = select.POLLIN
 POLLOUT = select.POLLOUT

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from composer.errors import PycomposeError
 from composer.frozen import mutable
+from composer.hints import Callable
 from composer.runtime.launch import Launch
 from composer.runtime.launcher.loop import Loop
 from composer.runtime.ports import publishing

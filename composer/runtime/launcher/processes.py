@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 
 from composer.errors import PycomposeError
 from composer.frozen import field, mutable
+from composer.hints import Callable
 from composer.runtime import join
 from composer.runtime.join import JoinedProcess, StartingProcess, Target
 from composer.runtime.launcher import protocol

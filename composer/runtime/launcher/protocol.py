@@ -22,8 +22,7 @@ and of each that ends from then on.
 
 from __future__ import annotations
 
-import json
-
+from composer import jsontext
 from composer.frozen import frozen
 from composer.hints import TypeVar
 from composer.runtime.exits import ExitRecord
@@ -240,7 +239,7 @@ T = TypeVar("T")
 
 def encode(value: object) -> bytes:
     """A message, a dataclass, as one packet."""
-    return json.dumps({codec.TAG: type(value).__name__, **codec.encode(value)}, separators=(",", ":")).encode()
+    return jsontext.dumps({codec.TAG: type(value).__name__, **codec.encode(value)}, ascii=True).encode()
 
 
 def decode_request(packet: bytes) -> Request:
@@ -256,7 +255,7 @@ def decode_message(packet: bytes) -> Message:
 def decode(packet: bytes, classes: dict[str, type[T]]) -> T:
     """The message of a packet, of one of `classes` by name. Raises codec.DecodeError."""
     try:
-        tree = json.loads(packet)
+        tree = jsontext.loads(packet)
         cls = classes[tree[codec.TAG]]
         if cls is Hello:
             tree = {"version": tree["version"], "pid": tree["pid"]}

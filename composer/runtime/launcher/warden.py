@@ -17,10 +17,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
 
 from composer.frozen import frozen
+from composer.hints import Callable
 from composer.linux.pidfd import pidfd_open
 from composer.linux.process import reset_signals
 from composer.runtime import forks

@@ -18,11 +18,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.errors import HostError
 from composer.frozen import frozen, mutable, replace
+from composer.hints import Iterator
 from composer.linux import rtnetlink
 from composer.linux.netlink import attribute
 from composer.linux.rtnetlink import Request, RouteSocket, open_route

@@ -16,9 +16,9 @@ not by the other one directly, whose answer it would not recognise: there, and o
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
 
 from composer.errors import HostError, MissingFeature
+from composer.hints import Iterator
 from composer.linux import nftables
 from composer.spec.network import Network
 from composer.spec.place import at

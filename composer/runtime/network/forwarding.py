@@ -6,8 +6,7 @@ link of each network that needs it, and off again with the last of those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from composer.hints import Iterable
 from composer.runtime.network.host import HostNetwork
 from composer.runtime.network.labels import NetworkLabel
 from composer.spec.network import Driver, Network

@@ -9,10 +9,10 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 from composer.frozen import frozen
+from composer.hints import Iterator
 from composer.linux.rtnetlink import Link, RouteSocket
 from composer.runtime.network import labels
 from composer.runtime.network.labels import EndpointLabel, NetworkLabel

@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
 
+from composer.hints import Iterator
 from composer.linux import rtnetlink
 from composer.linux.rtnetlink import Request, open_route
 from composer.runtime.network.endpoints import HAS_IPV6, Place, Places

@@ -13,11 +13,11 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 
 from composer.errors import Conflict, HostError, MissingFeature, NoSuchThing, PycomposeError
 from composer.frozen import replace
+from composer.hints import Iterable, Mapping
 from composer.linux import rtnetlink
 from composer.linux.netlink import attribute
 from composer.linux.rtnetlink import RouteSocket, open_route

@@ -6,9 +6,9 @@ import errno
 import ipaddress
 import os
 import struct
-from collections.abc import Iterable, Iterator
 
 from composer.frozen import frozen
+from composer.hints import Iterable, Iterator
 from composer.planner import ports as planner
 from composer.planner.observed import TakenPort
 from composer.planner.ports import overlap

@@ -18,12 +18,11 @@ import resource
 import socket
 import struct
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
 from composer.frozen import mutable
-from composer.hints import Any
+from composer.hints import Any, Callable
 from composer.runtime.launcher.loop import POLLIN, POLLOUT, Loop
 from composer.spec.network import PortBinding, Protocol
 

@@ -19,11 +19,11 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 from composer.errors import Conflict, HostError
 from composer.frozen import field, mutable, replace
+from composer.hints import Iterator
 from composer.linux import conntrack
 from composer.linux.pidfd import pidfd_open, pidfd_send_signal
 from composer.linux.rtnetlink import open_route

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 
 from composer.frozen import field, mutable
+from composer.hints import Collection, Iterable, Iterator
 from composer.spec.network import PortBinding, Protocol, PublishedPort
 
 ANY_4, ANY_6 = "0.0.0.0", "::"

@@ -12,8 +12,7 @@ transaction and touch no other's. Only the first packet of a connection walks th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
+from composer.hints import Iterable, Iterator
 from composer.runtime.network import firewall, host
 from composer.spec.network import PortBinding
 

@@ -15,9 +15,9 @@ Between two steps of the clock backwards times ascend, so that a search for a ti
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 from composer.frozen import frozen, replace
+from composer.hints import Iterator
 
 RECORD = struct.Struct("<QQIBBH")
 MAGIC = 0xC10C

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 COMPRESSED = ".zst"
 NEXT = "next"  # the record of the block that is being written
 PACKING = "packing."  # files that are being made begin with it
-_OUTPUT = re.compile(r"output(?:\.(\d+))?(?:\.zst)?")
+_OUTPUT = "output"
 
 Pair = tuple[str, str]  # paths of output and index
 
@@ -31,8 +28,9 @@ def pair(directory: str, number: int, *, compressed: bool = False) -> Pair:
 
 def numbers(directory: str) -> list[int]:
     """The pairs there are, newest first: their numbers, each once. Raises OSError."""
-    names = map(_OUTPUT.fullmatch, os.listdir(directory))
-    return sorted({int(match[1] or 0) for match in names if match})
+    names = (name.removesuffix(COMPRESSED) for name in os.listdir(directory))
+    suffixes = [name.removeprefix(_OUTPUT) for name in names if name.startswith(_OUTPUT)]
+    return sorted({int(it[1:] or 0) for it in suffixes if not it or (it[0] == "." and it[1:].isdecimal())})
 
 
 def identity(path: str) -> tuple[int, int] | None:
@@ -44,15 +42,22 @@ def identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-@contextmanager
-def locked(directory: str) -> Iterator[None]:
+class locked:  # noqa: N801  # as a context manager is called; `contextlib` is dear to `logs`
     """Nobody else moves pairs while the body runs, which is short. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def __enter__(self) -> None:
+        self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
 def shift(directory: str) -> None:

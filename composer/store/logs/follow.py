@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
 
+from composer.hints import Callable, Iterable, Iterator
 from composer.linux import inotify
 from composer.store.logs.demux import Demultiplexer, Division, Lines
 from composer.store.logs.reader import LogReader, Selection, merge

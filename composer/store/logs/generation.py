@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
 
 from composer.frozen import frozen, mutable
-from composer.hints import Protocol
+from composer.hints import Callable, Iterator, Protocol
 from composer.store.logs import files
 from composer.store.logs.block import LAST_ERA, NOTICE, RECORD, STDERR, STDOUT, Block, decode, encode, recovered
 from composer.store.logs.seekable import DamagedFile, SeekableFile

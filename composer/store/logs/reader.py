@@ -9,10 +9,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
 
 from composer.frozen import frozen, mutable
+from composer.hints import Iterable, Iterator
 from composer.store.logs import files
 from composer.store.logs.block import NOTICE, STDERR
 from composer.store.logs.demux import Demultiplexer, Division, Lines
@@ -115,9 +114,11 @@ class LogReader:
     def _seek_times(self, selection: Selection) -> None:
         if selection.since_ns is not None or selection.until_ns is not None:
             for generation in self.generations:
-                with suppress(DamagedFile):  # told when it is read
+                try:
                     count = generation.count()
                     generation.want(generation.within(selection.since_ns, selection.until_ns), count=count)
+                except DamagedFile:
+                    pass  # told when it is read
 
     def _seek_tail(self, tail: int) -> int:
         """Skip to a place before the last `tail` lines; answer how many lines from there are too many."""
@@ -126,7 +127,7 @@ class LogReader:
         found = len(self._unfinished_streams()) if tail else 0
         for generation in reversed(self.generations):
             first = count = generation.count()
-            with suppress(DamagedFile):
+            try:
                 for number, block in generation.backwards() if found < wanted else ():
                     first = min(first, number)
                     found += generation.newlines(block)
@@ -134,6 +135,8 @@ class LogReader:
                         break
                 else:
                     first = 0 if found < wanted else count
+            except DamagedFile:
+                pass
             generation.want([(first, count)], count=count)
         return max(0, found - tail) if tail else 0
 
@@ -160,8 +163,11 @@ class LogReader:
 
 def read(directory: str, *, selection: Selection = Selection()) -> Iterator[Lines]:
     """All lines selected of the log in `directory`, the unfinished ones last. Raises OSError."""
-    with closing(LogReader.open(directory)) as reader:
+    reader = LogReader.open(directory)
+    try:
         yield from reader.lines(selection, unfinished=True)
+    finally:
+        reader.close()
 
 
 def merge(logs: Iterable[tuple[str, Iterable[Lines]]]) -> Iterator[tuple[str, Lines]]:

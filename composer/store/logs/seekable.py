@@ -15,7 +15,6 @@ from __future__ import annotations
 import bisect
 import os
 import struct
-from functools import lru_cache
 
 from composer.frozen import frozen
 
@@ -72,6 +71,8 @@ class SeekableFile:
         size = os.fstat(descriptor).st_size
         self._frames = _frames(descriptor, size)
         self._starts = [frame.start for frame in self._frames]
+        from functools import lru_cache  # not for logs that are not compressed
+
         self._content = lru_cache(maxsize=2)(self._decompress)
         last = self._frames[-1] if self._frames else _Frame(0, 0, 0, 0)
         self._size = last.start + last.size

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 
 from composer.frozen import mutable, replace
+from composer.hints import Iterable
 from composer.spec.container import LogPolicy
 from composer.store.logs import files
 from composer.store.logs.block import NOTICE, RECORD, STDOUT, Block, decode, encode, recovered
