@@ -160,7 +160,7 @@ def name_line(content: bytes) -> str | None:
 
 def _plain_name(value: bytes) -> str | None:
     """What is written on a line, quoted or not, where it is no more than a word and perhaps a comment."""
-    value = value.strip(b" \t\r")
+    value = value.removesuffix(b"\r").strip(b" \t")
     quote = value[:1] if value[:1] in (b"'", b'"') else b""
     word, end, rest = value.removeprefix(quote).partition(quote or b"#")
     word, rest = (word, rest.lstrip(b" \t")) if quote else (word.rstrip(b" \t"), b"")

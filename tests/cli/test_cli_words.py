@@ -200,6 +200,7 @@ NAME_LINE = re.compile(rb"^name:[ \t]*([\"']?)([^\s\"'#]+)\1[ \t]*(?:#.*)?\r?$",
 @given(st.lists(st.text(alphabet="nameshop: \t\r\n\"'#$-", max_size=10), max_size=4))
 @example([" shop"])
 @example(["'shop' # it"])
+@example(["\rshop\r", "shop\r"])
 @example(['"shop"x', "shop#x"])
 def test_the_name_in_a_file_is_found_as_one_line_of_text(lines: list[str]) -> None:
     content = "\n".join(f"name:{line}" for line in lines).encode()
