@@ -19,7 +19,7 @@ def loads(text: str | bytes) -> Any:
         stripped = text.strip(_WHITESPACE)
         try:
             value, end = _scan(stripped, 0)
-        except (StopIteration, SystemError):  # the latter for most mistakes, while nobody has imported `json.decoder`
+        except (StopIteration, ValueError, SystemError):  # the last while nobody has imported `json.decoder`
             end = -1
         if end == len(stripped):
             return value

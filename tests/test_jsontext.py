@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from composer import jsontext
@@ -42,6 +42,7 @@ def test_what_is_read_is_what_json_reads(tree: object, indent: int | None, aroun
 
 
 @given(st.text(alphabet='[]{}",:0123456789.-+eE \n\\nulltruefasbNaInfity\u2028', max_size=12))
+@example(" {")
 def test_what_is_no_json_is_refused_in_the_words_of_json(text: str) -> None:
     assert outcome(jsontext.loads, text) == outcome(json.loads, text)
 
