@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from composer.cli.render import timeline, timeline_json, timeline_svg
+from composer.cli.render.timeline_words import before_plan
 from composer.planner.analysis import MANY, analyze
 from composer.planner.timeline import Phase
 from composer.planner.walk import Moment
@@ -48,6 +49,16 @@ What would make it faster, and by how much at most
      500 ms  web waited 500 ms for migrate to complete.
              → Make migrate do less at each start; or let web start along with it (condition:
              service_started) if it can do without for a while."""
+
+
+def test_a_supervisor_that_was_not_there_is_started_while_the_files_are_read() -> None:
+    walk = FOUND.timeline.walk
+    begun = replace(walk.begun, awoken_ns=20 * MS)
+    found = replace(FOUND, timeline=replace(FOUND.timeline, walk=replace(walk, begun=begun)))
+    assert before_plan(found)[:2] == (
+        ("read the files, start the launcher", 0, 20 * MS),
+        ("read on, start the supervisor", 20 * MS, 60 * MS),
+    )
 
 
 def test_text_for_files_and_pipes_is_in_columns() -> None:

@@ -92,13 +92,16 @@ def planned(found: Analysis) -> str:
 
 
 def before_plan(found: Analysis) -> tuple[tuple[str, int, int], ...]:
-    """(what, from, to) of what went before the first step."""
+    """(what, from, to) of what went before the first step.
+
+    Where no supervisor was there, the files are read while it and the launcher start: one cannot tell them apart.
+    """
     begun = found.timeline.walk.begun
     awoken_ns = min(begun.awoken_ns, begun.received_ns)
-    first = "read the files" if awoken_ns else "read the files, reach the supervisor"
+    first = "read the files, start the launcher" if awoken_ns else "read the files, reach the supervisor"
     parts = (
         (first, 0, awoken_ns or begun.received_ns),
-        ("start the supervisor", awoken_ns or begun.received_ns, begun.received_ns),
+        ("read on, start the supervisor", awoken_ns or begun.received_ns, begun.received_ns),
         ("wait for another command", begun.received_ns, begun.turn_ns),
         ("look at what there is, and plan", begun.turn_ns, begun.planned_ns),
     )
